@@ -1,0 +1,117 @@
+/**
+ * The skeleton that every source fills: how one vendor proves its webhooks and what they say. A source is a value,
+ * pure and without state: requests and settings come in, claims and facts go out. It never compares a signature, reads
+ * a clock, stores or answers; `verify.ts` and `receive.ts` do, the same way for all.
+ */
+import type { z } from 'zod'
+import type { ClaimedSignature, SignedParts, VerifyingKey } from '@gatehouse/proof/webhook.ts'
+import type { Json } from '@gatehouse/proof/canonical.ts'
+
+/** A request as received: nothing decoded, nothing parsed. */
+export interface RawRequest {
+  readonly method: string
+  /** Path and query exactly as on the request line. */
+  readonly target: string
+  /** Header values by lower-case name; a header sent twice never gets here with two values (`receive.ts` refuses). */
+  readonly headers: ReadonlyMap<string, string>
+  readonly body: Buffer
+}
+
+/** What the request says of its own proof. */
+export interface Claim {
+  /** Unix time in seconds that the signature covers, or undefined where the vendor signs none. */
+  readonly sentAt: number | undefined
+  /** The bytes the vendor signed, in order, as received. Their digest is the replay memory's key. */
+  readonly signed: SignedParts
+  /** Alternatives: one good signature under one live key is proof. */
+  readonly signatures: readonly ClaimedSignature[]
+  /** A delivery id that stands in a header, whether the signature covers it or not. */
+  readonly deliveryId?: string
+}
+
+/** Why a request carries no proof. For operators only; every caller sees one plain 401. */
+export type ClaimRefusal =
+  | { readonly refused: 'missing-header'; readonly header: string }
+  | { readonly refused: 'malformed-header'; readonly header: string }
+
+/** A verified body, parsed within limits: JSON as it stands, forms as a record of text with own names only. */
+export type ParsedBody =
+  | { readonly type: 'json'; readonly value: Json }
+  | { readonly type: 'form'; readonly value: Readonly<Record<string, string>> }
+  | { readonly type: 'other' }
+
+/** What Gatehouse answers to the vendor. */
+export interface Answer {
+  readonly status: number
+  readonly contentType?: string
+  readonly body?: string
+}
+
+/** Who did it, where: vendor ids as text, all optional but `id`. */
+export interface Party {
+  readonly id: string
+  readonly name?: string
+}
+
+/** What a proved body says, in Gatehouse's terms. */
+export interface Facts {
+  /** Answer now and deliver nothing: the vendor only asks whether we are there. Its own signature has been checked. */
+  readonly handshake?: Answer
+  /** The vendor's id of this delivery, when the body holds one. */
+  readonly deliveryId?: string
+  /** Workspaces, teams, accounts or apps that body or headers name; each must be one the channel is bound to. */
+  readonly workspaces: readonly string[]
+  /** `message`, `command`, `interaction`, `reaction`, `member`, `installation`, `push`, `payment` …; unknown ones are `other`. */
+  readonly kind: string
+  /** The vendor's own name of the event, such as `NEW_MESSAGE`. */
+  readonly event?: string
+  readonly actor?: Party
+  readonly conversation?: Party
+  readonly text?: string
+  readonly locale?: string
+  /** What the vendor wants to hear for this kind, where that differs from the source's `ack`. */
+  readonly ack?: Answer
+}
+
+/** A proved body that is not what this vendor sends. Answered 400. */
+export interface Malformed {
+  readonly malformed: string
+}
+
+/** What a credential of this source is, so that a person can be asked for it and a wrong one refused at once. */
+export interface CredentialShape {
+  /** `secret`: shared with the vendor, kept sealed. `public-key`: the vendor's, sealed all the same. */
+  readonly kind: 'secret' | 'public-key'
+  /** One sentence: where in the vendor's settings it stands. */
+  readonly hint: string
+  /** Whether Gatehouse may make one up (the vendor lets its user choose). */
+  readonly generated: boolean
+}
+
+/** A vendor, as far as its webhooks go. `S` is the shape of the channel's settings. */
+export interface Source<S = unknown> {
+  readonly name: string
+  readonly title: string
+  readonly docs: string
+  readonly methods: readonly ('POST' | 'GET')[]
+  /** Media types taken, without parameters; undefined takes any, for vendors that send what they like. */
+  readonly contentTypes: readonly string[] | undefined
+  /** Largest body in bytes. */
+  readonly bodyCap: number
+  /** Seconds a signed time may differ from ours, or undefined where the vendor signs none (the page says so). */
+  readonly tolerance: number | undefined
+  /** Seconds after which the vendor has given up repeating a delivery; the replay memory is never shorter. */
+  readonly retrySpan: number
+  readonly settings: z.ZodType<S>
+  readonly credential: CredentialShape
+  /** 401 unless the vendor demands 403. */
+  readonly refusalStatus: 401 | 403
+  /** The answer to an accepted delivery and to its duplicates. */
+  readonly ack: Answer
+  /** Tolerance of one channel where its settings may change it (generic-hmac); seconds or undefined for none. */
+  toleranceOf?(settings: S): number | undefined
+  /** A key from a credential's text; throws `RangeError` with a sentence (never the secret) when it cannot be one. */
+  key(secret: string, settings: S): VerifyingKey
+  claim(request: RawRequest, settings: S): Claim | ClaimRefusal
+  facts(request: RawRequest, body: ParsedBody, settings: S): Facts | Malformed
+}

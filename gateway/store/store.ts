@@ -1,0 +1,41 @@
+/**
+ * The store as rooms see it: read, write in a transaction, hear of changes. Two engines stand behind it (`sqlite.ts`,
+ * `postgres.ts`); a room never asks which.
+ */
+import type { Database, Schema } from './schema.ts'
+
+/** A transaction: everything in it is durable together or not at all. */
+export interface Tx {
+  readonly db: Database
+  /**
+   * Inserts many rows in their order, skipping those that meet a unique key. Answers, row by row, whether it went in.
+   * Every row has the same columns.
+   */
+  insertMany<T extends keyof Schema & string>(table: T, rows: readonly Schema[T][]): Promise<boolean[]>
+  /** Tells every gateway after the commit, and no one if it never comes. */
+  announce(topic: Topic): void
+}
+
+/** `config`: channels, credentials or subscriptions changed. `dispatch`: there is work to hand out. */
+export type Topic = 'config' | 'dispatch'
+
+export interface Store {
+  readonly engine: 'sqlite' | 'postgres'
+  /** Reads outside any transaction. Never write through it. */
+  readonly read: Database
+  /**
+   * Runs `body` in a transaction and resolves when it is durable. `body` may await only the transaction itself: on
+   * SQLite all writers wait for it. Rejects with the body's error, or `StoreUnavailable`; nothing is written then.
+   */
+  write<T>(body: (tx: Tx) => Promise<T>): Promise<T>
+  /** Calls `listener` after each announcement, at most a second late, perhaps more often than needed. Returns the way out. */
+  listen(topic: Topic, listener: () => void): () => void
+  /** One cheap write and read, for readiness. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+/** The store is away, locked or full; the caller may try again. */
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable'
+}
