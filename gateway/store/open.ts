@@ -1,0 +1,30 @@
+/**
+ * Opens the store that the configuration names. In: a file or a PostgreSQL URL. Out: a migrated, listening `Store`.
+ * Refuses with `StartRefused` a database that is newer than the program, was edited, or cannot be reached.
+ */
+import { StartRefused } from '../start-refused.ts'
+import { openPostgres } from './postgres.ts'
+import { openSqlite } from './sqlite.ts'
+import type { Store } from './store.ts'
+
+export type StoreOptions =
+  | { readonly engine: 'sqlite'; readonly file: string }
+  | { readonly engine: 'postgres'; readonly url: string; readonly schema?: string }
+
+export async function openStore(options: StoreOptions, clock: () => number): Promise<Store> {
+  try {
+    return options.engine === 'sqlite'
+      ? await openSqlite(options.file, clock)
+      : await openPostgres(options, clock)
+  } catch (error) {
+    if (error instanceof StartRefused) throw error
+    // The URL holds a password, so only the driver's reason is shown.
+    const { code, message } = error as { code?: string; message?: string }
+    const where = options.engine === 'sqlite' ? 'the database file' : 'PostgreSQL'
+    const check =
+      options.engine === 'sqlite'
+        ? 'check the data folder and the free space'
+        : 'check GATEHOUSE_DATABASE_URL and that the server runs'
+    throw new StartRefused('store-unreachable', `open ${where}: ${code ?? message ?? 'it failed'}; ${check}`)
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * The shared store: PostgreSQL behind a pool, many gateways in front. In: transactions. Out: promises that resolve when
+ * the server has committed. Refuses with `StoreUnavailable` when the server is away or out of room. A commit whose
+ * answer was lost may have happened: the caller is told "unavailable", and the replay memory settles a repeat.
+ */
+import { CompiledQuery, Kysely, PostgresDialect, type Transaction } from 'kysely'
+import pg from 'pg'
+import { Announcer, GenerationPoll } from './announcer.ts'
+import { migrate, type MigrationSession } from './migrate.ts'
+import { BULK_TABLES, type BulkTable } from './postgres-bulk.ts'
+import type { Schema } from './schema.ts'
+import { type Store, StoreUnavailable, type Topic, type Tx } from './store.ts'
+
+/** Connections of one gateway; writes come in batches, so few are enough. */
+const POOL_SIZE = 12
+/** A server that does not answer by then is away. */
+const CONNECT_MS = 5_000
+/** A statement that takes longer is given up by the server, so that a lock never hangs a request. */
+const STATEMENT_MS = 15_000
+/** Lost notifications cost at most this much. */
+const POLL_MS = 1_000
+/** The server undoes one of two transactions that wait for each other; trying again is the cure. */
+const DEADLOCK_TRIES = 4
+const MIGRATION_LOCK = 4_702_111_234
+
+export interface PostgresOptions {
+  readonly url: string
+  /** Schema that holds the tables; made when missing. */
+  readonly schema?: string
+}
+
+/** Connects, migrates and listens. */
+export async function openPostgres(options: PostgresOptions, clock: () => number): Promise<Store> {
+  const schema = options.schema ?? 'public'
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: POOL_SIZE,
+    connectionTimeoutMillis: CONNECT_MS,
+    statement_timeout: STATEMENT_MS,
+    application_name: 'gatehouse',
+    options: `-c search_path=${schema} -c client_min_messages=warning`,
+    types: { getTypeParser },
+  })
+  // An idle connection that breaks is replaced by the pool; the next query says so if the server is away.
+  pool.on('error', () => {})
+  try {
+    await migratePool(pool, schema, clock())
+  } catch (error) {
+    await pool.end()
+    throw error
+  }
+  const store = new PostgresStore(pool, options.url, `gatehouse_${schema}`)
+  await store.startListening()
+  return store
+}
+
+class PostgresStore implements Store {
+  readonly engine = 'postgres'
+  readonly read
+  readonly #pool: pg.Pool
+  readonly #url: string
+  readonly #channel: string
+  readonly #announcer = new Announcer()
+  readonly #poll: GenerationPoll
+  #listener: pg.Client | undefined
+  #closed = false
+
+  constructor(pool: pg.Pool, url: string, channel: string) {
+    this.#pool = pool
+    this.#url = url
+    this.#channel = channel
+    this.read = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
+    this.#poll = new GenerationPoll(() => this.#generation(), this.#announcer, POLL_MS)
+  }
+
+  async write<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#once(body)
+      } catch (error) {
+        if (!isDeadlock(error)) throw asUnavailable(error)
+        if (attempt >= DEADLOCK_TRIES) throw new StoreUnavailable('write to the store: others held the same rows')
+      }
+    }
+  }
+
+  listen(topic: Topic, listener: () => void): () => void {
+    return this.#announcer.listen(topic, listener)
+  }
+
+  async ping(): Promise<void> {
+    await this.write(async (tx) => {
+      await tx.db.updateTable('gate').set({ value: 'pong' }).where('key', '=', 'ping').execute()
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#poll.stop()
+    await this.#listener?.end().catch(() => {})
+    await this.read.destroy()
+  }
+
+  /** Keeps one connection listening; a broken one is made again after a second, and all listeners look anew. */
+  async startListening(): Promise<void> {
+    const client = new pg.Client({ connectionString: this.#url, application_name: 'gatehouse listener' })
+    client.on('error', () => {})
+    client.on('notification', (message) => this.#announcer.tell(message.payload as Topic))
+    client.on('end', () => {
+      if (this.#closed) return
+      setTimeout(() => void this.#listenAgain(), POLL_MS).unref()
+    })
+    await client.connect()
+    await client.query(`LISTEN ${pg.escapeIdentifier(this.#channel)}`)
+    this.#listener = client
+  }
+
+  async #listenAgain(): Promise<void> {
+    if (this.#closed) return
+    try {
+      await this.startListening()
+      this.#announcer.tell('config')
+      this.#announcer.tell('dispatch')
+    } catch {
+      setTimeout(() => void this.#listenAgain(), POLL_MS).unref()
+    }
+  }
+
+  async #once<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
+    return await this.read.transaction().execute(async (transaction) => {
+      const topics = new Set<Topic>()
+      const result = await body({
+        db: transaction,
+        insertMany: (table, rows) => insertMany(transaction, table, rows),
+        announce: (topic) => void topics.add(topic),
+      })
+      await this.#announceIn(transaction, topics)
+      return result
+    })
+  }
+
+  /** NOTIFY inside the transaction: the server sends it at commit, or never. */
+  async #announceIn(transaction: Transaction<Schema>, topics: ReadonlySet<Topic>): Promise<void> {
+    if (topics.has('config')) {
+      const bump = `UPDATE gate SET value = (value::bigint + 1)::text WHERE key = 'config-generation'`
+      await transaction.executeQuery(CompiledQuery.raw(bump))
+    }
+    for (const topic of topics) {
+      await transaction.executeQuery(CompiledQuery.raw('SELECT pg_notify($1, $2)', [this.#channel, topic]))
+    }
+  }
+
+  async #generation(): Promise<string> {
+    const query = this.read.selectFrom('gate').select('value').where('key', '=', 'config-generation')
+    return (await query.executeTakeFirst())?.value ?? ''
+  }
+}
+
+/** One statement for all rows: arrays in, `unnest` on the server, the keys of those that went in back. */
+async function insertMany<T extends keyof Schema & string>(
+  transaction: Transaction<Schema>,
+  table: T,
+  rows: readonly Schema[T][],
+): Promise<boolean[]> {
+  if (rows.length === 0) return []
+  const shape: BulkTable | undefined = BULK_TABLES[table]
+  if (shape === undefined) throw new Error(`insert many rows: ${table} is not declared in postgres-bulk.ts`)
+  const records = rows as readonly Record<string, unknown>[]
+  const columns = Object.keys(records[0] ?? {})
+  const arrays = columns.map((column) => records.map((record) => record[column]))
+  const unnested = columns.map((column, i) => `$${i + 1}::${shape.columns[column]}[]`).join(', ')
+  const statement =
+    `INSERT INTO ${table} (${columns.join(', ')}) SELECT * FROM unnest(${unnested}) ` +
+    `ON CONFLICT DO NOTHING RETURNING ${shape.key} AS key`
+  const result = await transaction.executeQuery<{ key: unknown }>(CompiledQuery.raw(statement, arrays))
+  const inserted = new Set(result.rows.map((row) => keyText(row.key)))
+  // Of rows with one key only the first went in; deleting it from the set as it is met says so.
+  return records.map((record) => inserted.delete(keyText(record[shape.key])))
+}
+
+function keyText(key: unknown): string {
+  return Buffer.isBuffer(key) ? key.toString('latin1') : String(key)
+}
+
+/** Big integers are times, sizes and counts here, all far below 2^53. */
+function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
+  if (oid === pg.types.builtins.INT8) return Number
+  return pg.types.getTypeParser(oid, format as 'text')
+}
+
+function isDeadlock(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code
+  return code === '40P01' || code === '40001'
+}
+
+/** Connection trouble, shutdown, no room, give-ups: the moment is wrong, not the statement. */
+function asUnavailable(error: unknown): unknown {
+  const { code, message } = error as { code?: unknown; message?: string }
+  const sqlState = typeof code === 'string' && /^(08|53|57P|57014|55P|58|25006)/.test(code)
+  const socket = typeof code === 'string' && /^(ECONN|ENOTFOUND|EPIPE|ETIMEDOUT|EHOST|EAI_)/.test(code)
+  const pool = /timeout exceeded|Connection terminated|not queryable|after calling end/.test(message ?? '')
+  return sqlState || socket || pool ? new StoreUnavailable(`use the store: ${message ?? 'it is away'}`) : error
+}
+
+async function migratePool(pool: pg.Pool, schema: string, now: number): Promise<void> {
+  const client = await pool.connect()
+  const session: MigrationSession = {
+    engine: 'postgres',
+    async alone(work) {
+      await client.query('BEGIN')
+      try {
+        await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK])
+        await client.query(`CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(schema)}`)
+        await work(async (sql) => (await client.query(sql)).rows as Record<string, unknown>[])
+        await client.query('COMMIT')
+      } catch (error) {
+        await client.query('ROLLBACK').catch(() => {})
+        throw error
+      }
+    },
+  }
+  try {
+    await migrate(session, now)
+  } finally {
+    client.release()
+  }
+}

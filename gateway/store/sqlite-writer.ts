@@ -1,0 +1,95 @@
+/**
+ * The event loop's end of the writer thread. In: statements. Out: promises of their rows. Refuses with
+ * `StoreUnavailable` everything still open when the thread dies; the next statement starts a new one.
+ */
+import { Worker } from 'node:worker_threads'
+import { StoreUnavailable } from './store.ts'
+import type { Reply, Request } from './sqlite-worker.ts'
+
+/**
+ * 16 KB pages and a checkpoint each 4 MB keep the slowest commits near 5 ms; FULL makes each commit an fsync, so an
+ * acknowledged delivery outlives a power cut.
+ */
+export const PRAGMAS: readonly string[] = [
+  'PRAGMA page_size = 16384',
+  'PRAGMA journal_mode = WAL',
+  'PRAGMA synchronous = FULL',
+  'PRAGMA wal_autocheckpoint = 250',
+  'PRAGMA busy_timeout = 10000',
+  'PRAGMA foreign_keys = ON',
+]
+
+/** SQLite says so when it is the moment that is wrong, not the statement. */
+const PASSING = /locked|busy|disk I\/O|full|readonly|unable to open/i
+
+interface Waiting {
+  readonly resolve: (reply: Reply) => void
+  readonly reject: (error: Error) => void
+}
+
+type Work = { op: 'run'; sql: string; params: readonly unknown[] } | { op: 'many'; sql: string; rows: unknown[][] }
+
+export class SqliteWriter {
+  readonly #file: string
+  readonly #waiting = new Map<number, Waiting>()
+  #worker: Worker | undefined
+  #lastId = 0
+
+  constructor(file: string) {
+    this.#file = file
+  }
+
+  async run(sql: string, params: readonly unknown[] = []): Promise<{ rows: unknown[]; changes: number }> {
+    const reply = await this.#send({ op: 'run', sql, params })
+    return 'rows' in reply ? reply : { rows: [], changes: 0 }
+  }
+
+  /** Runs one statement for each row, in order; answers how many rows each changed. */
+  async many(sql: string, rows: unknown[][]): Promise<Uint8Array> {
+    const reply = await this.#send({ op: 'many', sql, rows })
+    return 'inserted' in reply ? reply.inserted : new Uint8Array(rows.length)
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker
+    if (worker === undefined) return
+    await this.#send({ op: 'close' })
+    this.#worker = undefined
+    await worker.terminate()
+  }
+
+  #send(work: Work | { op: 'close' }): Promise<Reply> {
+    const worker = (this.#worker ??= this.#spawn())
+    const id = ++this.#lastId
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject })
+      worker.postMessage({ ...work, id } satisfies Request)
+    })
+  }
+
+  #spawn(): Worker {
+    const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
+      workerData: { file: this.#file, pragmas: PRAGMAS },
+    })
+    worker.on('message', (reply: Reply) => this.#settle(reply))
+    worker.on('error', (error) => this.#abandon(worker, error instanceof Error ? error.message : String(error)))
+    worker.on('exit', () => this.#abandon(worker, 'the writer thread ended'))
+    return worker
+  }
+
+  #settle(reply: Reply): void {
+    const waiting = this.#waiting.get(reply.id)
+    this.#waiting.delete(reply.id)
+    if (waiting === undefined) return
+    if (!('error' in reply)) return waiting.resolve(reply)
+    waiting.reject(PASSING.test(reply.error) ? new StoreUnavailable(reply.error) : new Error(reply.error))
+  }
+
+  #abandon(worker: Worker, why: string): void {
+    if (this.#worker !== worker) return
+    this.#worker = undefined
+    const open = [...this.#waiting.values()]
+    this.#waiting.clear()
+    for (const waiting of open) waiting.reject(new StoreUnavailable(`write to the store: ${why}`))
+  }
+}

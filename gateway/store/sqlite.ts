@@ -1,0 +1,186 @@
+/**
+ * The embedded store: node:sqlite, one writer, group commit. In: transactions. Out: promises that resolve when their
+ * commit is on the disk. Refuses with `StoreUnavailable` when the file is locked, full or gone; nothing is written then.
+ *
+ * Transactions that arrive while a commit is under way wait for it and then share the next one: each runs inside a
+ * savepoint of its own, so one that fails takes only itself back.
+ */
+import { DatabaseSync } from 'node:sqlite'
+import { Announcer, GenerationPoll } from './announcer.ts'
+import { migrate, type MigrationSession } from './migrate.ts'
+import type { Schema } from './schema.ts'
+import { PRAGMAS, SqliteWriter } from './sqlite-writer.ts'
+import { sqliteReader, sqliteTransaction } from './sqlite-kysely.ts'
+import { type Store, StoreUnavailable, type Topic, type Tx } from './store.ts'
+
+/** Transactions that share one commit: enough to amortise an fsync, few enough to answer the first soon. */
+const GROUP_CAP = 128
+/** A transaction that has not ended by then is taken back, or it would hold up every other writer. */
+const BODY_LIMIT_MS = 15_000
+/** How soon changes of another process on the same file are seen. */
+const POLL_MS = 1_000
+
+interface Job {
+  run(tx: Tx): Promise<void>
+  committed(): void
+  failed(error: unknown): void
+  readonly topics: Set<Topic>
+}
+
+/** Opens the file, migrates it and starts the writer. */
+export async function openSqlite(file: string, clock: () => number): Promise<Store> {
+  await migrateFile(file, clock())
+  return new SqliteStore(file)
+}
+
+class SqliteStore implements Store {
+  readonly engine = 'sqlite'
+  readonly read
+  readonly #writer: SqliteWriter
+  readonly #announcer = new Announcer()
+  readonly #poll: GenerationPoll
+  #queue: Job[] = []
+  #pumping: Promise<void> | undefined
+  #closed = false
+
+  constructor(file: string) {
+    this.#writer = new SqliteWriter(file)
+    this.read = sqliteReader(file)
+    this.#poll = new GenerationPoll(() => this.#generation(), this.#announcer, POLL_MS)
+  }
+
+  write<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(new StoreUnavailable('write to the store: it is closed'))
+    return new Promise<T>((resolve, reject) => {
+      let result: T
+      this.#queue.push({
+        run: async (tx) => void (result = await body(tx)),
+        committed: () => resolve(result),
+        failed: reject,
+        topics: new Set(),
+      })
+      this.#pumping ??= this.#pump()
+    })
+  }
+
+  listen(topic: Topic, listener: () => void): () => void {
+    return this.#announcer.listen(topic, listener)
+  }
+
+  async ping(): Promise<void> {
+    await this.write(async (tx) => {
+      await tx.db.updateTable('gate').set({ value: 'pong' }).where('key', '=', 'ping').execute()
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#poll.stop()
+    await this.#pumping
+    await this.#writer.close()
+    await this.read.destroy()
+  }
+
+  async #generation(): Promise<string> {
+    const query = this.read.selectFrom('gate').select('value').where('key', '=', 'config-generation')
+    return (await query.executeTakeFirst())?.value ?? ''
+  }
+
+  async #pump(): Promise<void> {
+    // One turn of the loop lets everything that arrived together share the commit.
+    await new Promise(setImmediate)
+    while (this.#queue.length > 0) await this.#commitTogether(this.#queue.splice(0, GROUP_CAP))
+    // Cleared in the same turn that found the queue empty, so that no write is left without a pump.
+    this.#pumping = undefined
+  }
+
+  async #commitTogether(group: Job[]): Promise<void> {
+    const done: Job[] = []
+    try {
+      await this.#writer.run('BEGIN IMMEDIATE')
+      for (const job of group) if (await this.#runInSavepoint(job)) done.push(job)
+      await this.#writer.run('COMMIT')
+    } catch (error) {
+      await this.#writer.run('ROLLBACK').catch(() => {})
+      for (const job of group) job.failed(error)
+      return
+    }
+    for (const job of done) job.committed()
+    for (const topic of new Set(done.flatMap((job) => [...job.topics]))) this.#announcer.tell(topic)
+  }
+
+  /** Runs one transaction; on its failure only its own statements are taken back. */
+  async #runInSavepoint(job: Job): Promise<boolean> {
+    const { db, end } = sqliteTransaction(this.#writer)
+    const tx: Tx = {
+      db,
+      insertMany: (table, rows) => this.#insertMany(table, rows),
+      announce: (topic) => void job.topics.add(topic),
+    }
+    await this.#writer.run('SAVEPOINT job')
+    try {
+      await withinLimit(job.run(tx))
+      if (job.topics.has('config')) await this.#bumpGeneration()
+      await this.#writer.run('RELEASE job')
+      return true
+    } catch (error) {
+      end()
+      await this.#writer.run('ROLLBACK TO job')
+      await this.#writer.run('RELEASE job')
+      job.failed(error)
+      return false
+    } finally {
+      end()
+    }
+  }
+
+  async #bumpGeneration(): Promise<void> {
+    await this.#writer.run(`UPDATE gate SET value = CAST(value AS INTEGER) + 1 WHERE key = 'config-generation'`)
+  }
+
+  async #insertMany<T extends keyof Schema & string>(table: T, rows: readonly Schema[T][]): Promise<boolean[]> {
+    const [first] = rows
+    if (first === undefined) return []
+    const columns = Object.keys(first)
+    const marks = columns.map(() => '?').join(', ')
+    const sql = `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${marks}) ON CONFLICT DO NOTHING`
+    const values = rows.map((row) => columns.map((column) => (row as Record<string, unknown>)[column]))
+    return Array.from(await this.#writer.many(sql, values), (changes) => changes > 0)
+  }
+}
+
+async function withinLimit(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new StoreUnavailable('write to the store: it took too long')), BODY_LIMIT_MS)
+  })
+  try {
+    await Promise.race([work, limit])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Migrates on a connection of its own; `BEGIN EXCLUSIVE` keeps a second process waiting its turn. */
+async function migrateFile(file: string, now: number): Promise<void> {
+  const database = new DatabaseSync(file)
+  try {
+    for (const pragma of PRAGMAS.toSorted((a) => (a.includes('busy_timeout') ? -1 : 1))) database.exec(pragma)
+    const session: MigrationSession = {
+      engine: 'sqlite',
+      async alone(work) {
+        database.exec('BEGIN EXCLUSIVE')
+        try {
+          await work(async (sql) => database.prepare(sql).all() as Record<string, unknown>[])
+          database.exec('COMMIT')
+        } catch (error) {
+          database.exec('ROLLBACK')
+          throw error
+        }
+      },
+    }
+    await migrate(session, now)
+  } finally {
+    database.close()
+  }
+}
