@@ -5,7 +5,10 @@
 export const REFUSALS = {
   'not-proved': { status: 401, title: 'The sender could not be proved' },
   'vendor-forbidden': { status: 403, title: 'The sender could not be proved' },
-  'other-workspace': { status: 403, title: 'The delivery names a workspace that this channel is not bound to' },
+  'other-workspace': {
+    status: 403,
+    title: 'The delivery names a workspace that this channel is not bound to',
+  },
   malformed: { status: 400, title: 'The body is not what this channel takes' },
   'bad-request': { status: 400, title: 'The request cannot be read' },
   'no-such-channel': { status: 404, title: 'There is no such channel' },
@@ -18,6 +21,7 @@ export const REFUSALS = {
   'too-many': { status: 429, title: 'Too many requests' },
   unavailable: { status: 503, title: 'The gate cannot take this now; nothing was stored' },
   unauthenticated: { status: 401, title: 'A valid bearer token is needed' },
+  'claim-refused': { status: 401, title: 'This claim code is not valid' },
   forbidden: { status: 403, title: 'This token may not do that' },
   conflict: { status: 409, title: 'The state of the resource does not allow that' },
   'idempotency-mismatch': { status: 409, title: 'This idempotency key was used with another request' },

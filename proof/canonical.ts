@@ -12,7 +12,8 @@ export function canonical(value: Json): string {
   if (typeof value === 'string') return string(value)
   if (value === null || typeof value === 'boolean') return String(value)
   if (isList(value)) return `[${value.map(canonical).join(',')}]`
-  if (typeof value !== 'object') throw new TypeError(`write canonical JSON: a ${typeof value} has no JSON form`)
+  if (typeof value !== 'object')
+    throw new TypeError(`write canonical JSON: a ${typeof value} has no JSON form`)
   const members = Object.keys(value)
     .sort()
     .map((name) => `${string(name)}:${canonical(value[name] as Json)}`)

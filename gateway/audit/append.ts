@@ -24,7 +24,15 @@ export async function appendAll(tx: Tx, events: readonly AuditEvent[], now: numb
   for (const event of events) {
     const entry = leaf(++seq, event, now)
     hash = chained(hash, entry)
-    rows.push({ seq, at: now, tenant_id: event.tenant, action: event.action, target: event.target, entry, hash })
+    rows.push({
+      seq,
+      at: now,
+      tenant_id: event.tenant,
+      action: event.action,
+      target: event.target,
+      entry,
+      hash,
+    })
   }
   const written = await tx.insertMany('audit_entry', rows)
   if (!written.every(Boolean)) throw new Error('append to the audit log: a sequence number was taken already')

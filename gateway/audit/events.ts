@@ -7,6 +7,7 @@
 export type Detail = string | number | boolean
 
 export const AUDIT_ACTIONS = {
+  'gate.claim-code-made': [],
   'gate.claimed': ['token'],
   'tenant.created': [],
   'token.created': ['scopes'],
@@ -24,6 +25,7 @@ export const AUDIT_ACTIONS = {
   'delivery.dead': ['subscription', 'attempts', 'error'],
   'delivery.replayed': ['subscription', 'reason', 'dispatches'],
   'delivery.body-read': [],
+  'access.denied': ['code'],
   'security.tenant-mismatch': ['channel', 'source'],
 } as const satisfies Record<string, readonly string[]>
 
@@ -51,7 +53,8 @@ export function checkedDetails(event: AuditEvent): Record<string, Detail> {
   const allowed: readonly string[] = AUDIT_ACTIONS[event.action]
   const details: Record<string, Detail> = {}
   for (const [name, value] of Object.entries(event.details ?? {})) {
-    if (!allowed.includes(name)) throw new Error(`append to the audit log: ${event.action} has no detail ${name}`)
+    if (!allowed.includes(name))
+      throw new Error(`append to the audit log: ${event.action} has no detail ${name}`)
     details[name] = typeof value === 'string' ? value.slice(0, DETAIL_CAP).toWellFormed() : value
   }
   return details

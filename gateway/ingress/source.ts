@@ -86,6 +86,8 @@ export interface CredentialShape {
   readonly hint: string
   /** Whether Gatehouse may make one up (the vendor lets its user choose). */
   readonly generated: boolean
+  /** A credential's text from 32 fresh random bytes, in the vendor's spelling; there where `generated` is true. */
+  make?(random: Uint8Array): string
 }
 
 /** A vendor, as far as its webhooks go. `S` is the shape of the channel's settings. */
@@ -96,6 +98,16 @@ export interface Source<S = unknown> {
   readonly methods: readonly ('POST' | 'GET')[]
   /** Media types taken, without parameters; undefined takes any, for vendors that send what they like. */
   readonly contentTypes: readonly string[] | undefined
+  /**
+   * Forms in which this vendor's bodies come. Which one a body is, its bytes decide, never its content type: that is a
+   * header nobody signs, and whoever changed it could hide a workspace. With `text`, what is neither is taken unread.
+   */
+  readonly bodies: readonly ('json' | 'form' | 'text')[]
+  /**
+   * Whether deliveries name a workspace. With `always`, a channel that is bound to workspaces refuses a delivery that
+   * names none; with `never`, binding one to a workspace can only be a mistake.
+   */
+  readonly namesWorkspace: 'always' | 'sometimes' | 'never'
   /** Largest body in bytes. */
   readonly bodyCap: number
   /** Seconds a signed time may differ from ours, or undefined where the vendor signs none (the page says so). */
@@ -110,6 +122,8 @@ export interface Source<S = unknown> {
   readonly ack: Answer
   /** Tolerance of one channel where its settings may change it (generic-hmac); seconds or undefined for none. */
   toleranceOf?(settings: S): number | undefined
+  /** What is weak about these settings, a sentence each, for whoever makes the channel; nothing when nothing is. */
+  warnings?(settings: S): readonly string[]
   /** A key from a credential's text; throws `RangeError` with a sentence (never the secret) when it cannot be one. */
   key(secret: string, settings: S): VerifyingKey
   claim(request: RawRequest, settings: S): Claim | ClaimRefusal

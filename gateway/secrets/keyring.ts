@@ -147,7 +147,8 @@ class RootedKeyring implements Keyring {
     if (bytes === undefined) throw new NotOpened('unwrap a data key: the root key did not wrap it')
     const key = createSecretKey(bytes)
     bytes.fill(0)
-    if (!equal(checkValue(key), row.check_value)) throw new NotOpened('unwrap a data key: its check value differs')
+    if (!equal(checkValue(key), row.check_value))
+      throw new NotOpened('unwrap a data key: its check value differs')
     return { id: bytesOf(row.id), key }
   }
 

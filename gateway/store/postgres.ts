@@ -43,6 +43,8 @@ export async function openPostgres(options: PostgresOptions, clock: () => number
   })
   // An idle connection that breaks is replaced by the pool; the next query says so if the server is away.
   pool.on('error', () => {})
+  // The pool stops listening to a connection that is lent out; without this, one that breaks then ends the process.
+  pool.on('connect', (client) => client.on('error', () => {}))
   try {
     await migratePool(pool, schema, clock())
   } catch (error) {
@@ -79,7 +81,8 @@ class PostgresStore implements Store {
         return await this.#once(body)
       } catch (error) {
         if (!isDeadlock(error)) throw asUnavailable(error)
-        if (attempt >= DEADLOCK_TRIES) throw new StoreUnavailable('write to the store: others held the same rows')
+        if (attempt >= DEADLOCK_TRIES)
+          throw new StoreUnavailable('write to the store: others held the same rows')
       }
     }
   }
@@ -199,7 +202,9 @@ function asUnavailable(error: unknown): unknown {
   const sqlState = typeof code === 'string' && /^(08|53|57P|57014|55P|58|25006)/.test(code)
   const socket = typeof code === 'string' && /^(ECONN|ENOTFOUND|EPIPE|ETIMEDOUT|EHOST|EAI_)/.test(code)
   const pool = /timeout exceeded|Connection terminated|not queryable|after calling end/.test(message ?? '')
-  return sqlState || socket || pool ? new StoreUnavailable(`use the store: ${message ?? 'it is away'}`) : error
+  return sqlState || socket || pool
+    ? new StoreUnavailable(`use the store: ${message ?? 'it is away'}`)
+    : error
 }
 
 async function migratePool(pool: pg.Pool, schema: string, now: number): Promise<void> {

@@ -57,7 +57,8 @@ function run(id: number, sql: string, params: readonly unknown[]): Reply {
 function many(id: number, sql: string, rows: readonly unknown[][]): Reply {
   const statement = prepared(sql)
   const inserted = new Uint8Array(rows.length)
-  for (const [i, row] of rows.entries()) inserted[i] = Number(statement.run(...(row as SQLInputValue[])).changes)
+  for (const [i, row] of rows.entries())
+    inserted[i] = Number(statement.run(...(row as SQLInputValue[])).changes)
   return { id, inserted }
 }
 

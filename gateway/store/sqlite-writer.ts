@@ -27,7 +27,9 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-type Work = { op: 'run'; sql: string; params: readonly unknown[] } | { op: 'many'; sql: string; rows: unknown[][] }
+type Work =
+  | { op: 'run'; sql: string; params: readonly unknown[] }
+  | { op: 'many'; sql: string; rows: unknown[][] }
 
 export class SqliteWriter {
   readonly #file: string
@@ -72,7 +74,9 @@ export class SqliteWriter {
       workerData: { file: this.#file, pragmas: PRAGMAS },
     })
     worker.on('message', (reply: Reply) => this.#settle(reply))
-    worker.on('error', (error) => this.#abandon(worker, error instanceof Error ? error.message : String(error)))
+    worker.on('error', (error) =>
+      this.#abandon(worker, error instanceof Error ? error.message : String(error)),
+    )
     worker.on('exit', () => this.#abandon(worker, 'the writer thread ended'))
     return worker
   }

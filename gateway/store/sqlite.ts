@@ -135,10 +135,15 @@ class SqliteStore implements Store {
   }
 
   async #bumpGeneration(): Promise<void> {
-    await this.#writer.run(`UPDATE gate SET value = CAST(value AS INTEGER) + 1 WHERE key = 'config-generation'`)
+    await this.#writer.run(
+      `UPDATE gate SET value = CAST(value AS INTEGER) + 1 WHERE key = 'config-generation'`,
+    )
   }
 
-  async #insertMany<T extends keyof Schema & string>(table: T, rows: readonly Schema[T][]): Promise<boolean[]> {
+  async #insertMany<T extends keyof Schema & string>(
+    table: T,
+    rows: readonly Schema[T][],
+  ): Promise<boolean[]> {
     const [first] = rows
     if (first === undefined) return []
     const columns = Object.keys(first)
@@ -152,7 +157,10 @@ class SqliteStore implements Store {
 async function withinLimit(work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new StoreUnavailable('write to the store: it took too long')), BODY_LIMIT_MS)
+    timer = setTimeout(
+      () => reject(new StoreUnavailable('write to the store: it took too long')),
+      BODY_LIMIT_MS,
+    )
   })
   try {
     await Promise.race([work, limit])

@@ -45,7 +45,7 @@ export const foundation: Migration = {
       state TEXT NOT NULL, attempts INTEGER NOT NULL, due_at BIGINT NOT NULL, lease TEXT, lease_until BIGINT,
       replay INTEGER NOT NULL, last_status INTEGER, last_error TEXT, created_at BIGINT NOT NULL,
       finished_at BIGINT)`,
-    `CREATE INDEX dispatch_due ON dispatch (due_at) WHERE state = 'pending'`,
+    `CREATE INDEX dispatch_due ON dispatch (subscription_id, due_at) WHERE state = 'pending'`,
     `CREATE INDEX dispatch_leased ON dispatch (lease_until) WHERE state = 'leased'`,
     `CREATE INDEX dispatch_delivery ON dispatch (delivery_id)`,
     `CREATE TABLE refusal (

@@ -1,0 +1,32 @@
+/**
+ * What the inbox keeps of a delivery, as bytes to seal. In: facts, content type and the raw body. Out: one byte string,
+ * and all three again. Refuses bytes that it did not pack by throwing.
+ *
+ *   packed = u32 length of head ‖ head (JSON of facts and content type) ‖ raw body
+ */
+import type { Facts } from './source.ts'
+
+/** Facts without what only the answer to the vendor needed. */
+export type KeptFacts = Omit<Facts, 'handshake' | 'ack'>
+
+export interface Content {
+  readonly facts: KeptFacts
+  readonly contentType: string | undefined
+  /** Exactly as received. */
+  readonly body: Buffer
+}
+
+export function pack({ facts, contentType, body }: Content): Buffer {
+  const head = Buffer.from(JSON.stringify({ facts, contentType }), 'utf8')
+  const length = Buffer.allocUnsafe(4)
+  length.writeUInt32BE(head.length)
+  return Buffer.concat([length, head, body])
+}
+
+export function unpack(packed: Buffer): Content {
+  const end = 4 + packed.readUInt32BE(0)
+  if (end > packed.length) throw new RangeError('unpack a delivery: its head is longer than all of it')
+  // Sealed by us under this schema, so the shape is the one `pack` wrote.
+  const head = JSON.parse(packed.toString('utf8', 4, end)) as { facts: KeptFacts; contentType?: string }
+  return { facts: head.facts, contentType: head.contentType, body: packed.subarray(end) }
+}

@@ -1,0 +1,76 @@
+/**
+ * Reads what a proved delivery says. In: a `VerifiedDelivery`, its source and the channel's settings. Out: facts within
+ * the bounds of `contract/envelope.ts`. Refuses a body that is not what the vendor sends, a workspace or delivery id
+ * that cannot be one, and any failure of the reading itself. Names and text are cut to fit, ids never: a cut id is
+ * another's.
+ */
+import { TEXT_CAP } from '@gatehouse/contract/envelope.ts'
+import { given } from './member.ts'
+import { parse } from './parse.ts'
+import type { Facts, Malformed, Party, Source } from './source.ts'
+import type { VerifiedDelivery } from './verify.ts'
+
+/** Longest party id and name, workspace and event name; what the envelope carries. */
+const NAME_CAP = 256
+const DELIVERY_ID_CAP = 512
+/** Longest language tag the envelope carries. */
+const LOCALE_CAP = 35
+/** More workspaces than a channel is ever bound to. */
+const WORKSPACES_CAP = 64
+
+/** The facts of `verified`, parsed within limits. */
+export function read(verified: VerifiedDelivery, source: Source, settings: unknown): Facts | Malformed {
+  try {
+    const { request } = verified
+    const body = parse(request.body, source.bodies)
+    if ('malformed' in body) return body
+    const facts = source.facts(request, body, settings)
+    return 'malformed' in facts ? facts : bounded(facts)
+  } catch {
+    return { malformed: 'decider-failed' }
+  }
+}
+
+function bounded(facts: Facts): Facts | Malformed {
+  const { workspaces } = facts
+  if (workspaces.length > WORKSPACES_CAP || !workspaces.every((workspace) => isId(workspace, NAME_CAP))) {
+    return { malformed: 'workspace' }
+  }
+  if (facts.deliveryId !== undefined && !isId(facts.deliveryId, DELIVERY_ID_CAP))
+    return { malformed: 'delivery-id' }
+  return {
+    workspaces,
+    kind: /^[a-z][a-z0-9-]{0,63}$/.test(facts.kind) ? facts.kind : 'other',
+    ...given('handshake', facts.handshake),
+    ...given('deliveryId', facts.deliveryId),
+    ...given('event', line(facts.event, NAME_CAP)),
+    ...given('actor', person(facts.actor)),
+    ...given('conversation', person(facts.conversation)),
+    ...given('text', cut(facts.text, TEXT_CAP)),
+    ...given('locale', line(facts.locale, LOCALE_CAP)),
+    ...given('ack', facts.ack),
+  }
+}
+
+/** Text that can name something: not empty, not too long, whole characters, none of them a control. */
+function isId(text: string, cap: number): boolean {
+  return text !== '' && text.length <= cap && text.isWellFormed() && !/\p{Cc}/u.test(text)
+}
+
+function line(text: string | undefined, cap: number): string | undefined {
+  return text !== undefined && isId(text, cap) ? text : undefined
+}
+
+function person(party: Party | undefined): Party | undefined {
+  if (party === undefined || !isId(party.id, NAME_CAP)) return undefined
+  return { id: party.id, ...given('name', cut(party.name, NAME_CAP)) }
+}
+
+/** At most `cap` UTF-16 units of `text`, never half a character. */
+function cut(text: string | undefined, cap: number): string | undefined {
+  if (text === undefined || text === '') return undefined
+  const whole = text.toWellFormed()
+  if (whole.length <= cap) return whole
+  const kept = whole.slice(0, cap)
+  return kept.isWellFormed() ? kept : kept.slice(0, -1)
+}

@@ -1,0 +1,309 @@
+/**
+ * A webhook comes in. In: a request on `/in/<channel>`. Out: exactly one answer, and a durable delivery when it says so.
+ * Refuses everything else; `receive` below is the list of steps, each with what it answers when it says no:
+ *
+ *   1  method and content type     405 with Allow · 415
+ *   2  declared length             411 · 413 (connection closed) · 503 when bodies in flight reach their cap
+ *   3  raw bytes, bounded          413 · 408 below the speed floor · 503 (connection closed)
+ *   4  channel                     404, after the work of one bad signature
+ *   5  time window, signature      401, or 403 where the vendor demands it; one plain body, whatever the reason
+ *   6  rate, paused                429 · 503, both with Retry-After
+ *   7  parse, within limits        400; 415 when this source takes other types
+ *   8  workspace                   403, counted, and a security event
+ *   9  handshake                   what the vendor wants; nothing is stored
+ *   10 replay check and accept     503 when the store is away: nothing was stored
+ *   11 answer                      what the vendor wants; a duplicate hears the same
+ *
+ * Parsing stands before the accept because most vendors put their delivery id into the body, and a delivery that names
+ * another workspace must never enter the queue. Nothing is parsed or kept before step 5 has proved whose it is.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RefusalCode } from '@gatehouse/contract/refusals.ts'
+import { StoreUnavailable } from '../store/store.ts'
+import type { Accepted, Proved } from './accept.ts'
+import { type Channel, liveAt } from './channel.ts'
+import { accepted, refused, type Reply } from './reply.ts'
+import type { RawBodies, RawRefusal } from './raw.ts'
+import { read } from './read.ts'
+import type { Refused } from './refusals.ts'
+import type { Facts, RawRequest } from './source.ts'
+import { decoy, type ProofRefusal, VerifiedDelivery } from './verify.ts'
+
+/** `/in/` and an id as `newId` makes them; anything else names no channel. */
+const PATH = /^\/in\/([a-z0-9_]{1,64})(?:\?.*)?$/s
+/** Every type that some source takes. What a source does not take of these it refuses in step 7. */
+const CONTENT_TYPES: ReadonlySet<string> = new Set([
+  'application/json',
+  'application/x-www-form-urlencoded',
+  'application/octet-stream',
+  'text/plain',
+])
+const RETRY_SECONDS = 5
+/** How long, and how much, is read and thrown away after an early answer. */
+const LINGER_MS = 500
+const LINGER_BYTES = 4 * 1024 * 1024
+/** A paused channel asks its vendor to come back later. */
+const PAUSED_SECONDS = 300
+
+/** What happened to a request, for counters and logs. */
+export interface Outcome {
+  readonly outcome: 'accepted' | 'duplicate' | 'handshake' | 'refused' | 'failed'
+  readonly status: number
+  readonly requestId: string
+  readonly source: string | undefined
+  readonly channel: string | undefined
+  readonly reason: string | undefined
+  readonly delivery: string | undefined
+  readonly kind: string | undefined
+  readonly bytes: number
+  readonly ms: number
+}
+
+export interface ReceiveNeeds {
+  readonly bodies: RawBodies
+  readonly methods: ReadonlySet<string>
+  readonly find: (id: string) => Promise<Channel | undefined>
+  readonly accept: (proved: Proved) => Promise<Accepted>
+  /** Whether the channel may take one more now; else the seconds to wait. */
+  readonly admit: (channel: Channel) => Promise<number | undefined>
+  readonly noteRefusal: (refused: Refused) => void
+  readonly tenantMismatch: (channel: Channel, requestId: string) => Promise<void>
+  readonly credentialUsed: (credentialId: string) => void
+  readonly report: (outcome: Outcome) => void
+  readonly failed: (requestId: string, channel: string | undefined, error: unknown) => void
+  readonly newRequestId: () => string
+  readonly clock: () => number
+}
+
+/** What is known of a request so far. */
+interface Exchange {
+  readonly requestId: string
+  readonly startedAt: number
+  bytes: number
+  channel?: Channel
+  reason?: string
+  detail?: string
+  accepted?: Accepted
+  facts?: Facts
+}
+
+export class Receiver {
+  readonly #needs: ReceiveNeeds
+
+  constructor(needs: ReceiveNeeds) {
+    this.#needs = needs
+  }
+
+  /** Answers one request; never throws, never leaves it open. */
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { bodies, clock, newRequestId } = this.#needs
+    const exchange: Exchange = { requestId: newRequestId(), startedAt: clock(), bytes: 0 }
+    let reply: Reply
+    try {
+      reply = await this.#receive(request, exchange)
+    } catch (error) {
+      reply = this.#failed(exchange, error)
+    }
+    bodies.release(exchange.bytes)
+    send(request, response, reply, exchange.requestId)
+    this.#report(exchange, reply)
+  }
+
+  /** The list of steps. */
+  async #receive(request: IncomingMessage, exchange: Exchange): Promise<Reply> {
+    const barred = this.#methodAndType(request)
+    if (barred !== undefined) return this.#refuse(exchange, barred, barred.code)
+
+    const body = await this.#needs.bodies.read(request)
+    if (typeof body === 'string') return this.#refuse(exchange, refusedRaw(body), body)
+    exchange.bytes = body.length
+    const raw = rawRequest(request, body)
+
+    const channel = await this.#needs.find(PATH.exec(raw.target)?.[1] ?? '')
+    if (channel === undefined) {
+      decoy(raw)
+      return this.#refuse(exchange, refused('no-such-channel'), 'no-such-channel')
+    }
+    exchange.channel = channel
+
+    const delivery = this.#prove(channel, raw)
+    if (!(delivery instanceof VerifiedDelivery)) {
+      // Refusals that needed no MAC cost one all the same.
+      if (delivery.refused !== 'signature') decoy(raw)
+      return this.#unproved(exchange, channel, delivery)
+    }
+    this.#needs.credentialUsed(delivery.credentialId)
+
+    const wait = await this.#needs.admit(channel)
+    if (wait !== undefined)
+      return this.#refuse(exchange, refused('too-many', { retryAfter: wait }), 'too-many')
+    if (channel.paused) {
+      return this.#refuse(exchange, refused('unavailable', { retryAfter: PAUSED_SECONDS }), 'paused')
+    }
+
+    if (!takes(channel, raw)) return this.#refuse(exchange, refused('content-type'), 'content-type')
+    if (body.length > channel.source.bodyCap) return this.#refuse(exchange, refused('too-large'), 'too-large')
+    const facts = read(delivery, channel.source, channel.settings)
+    if ('malformed' in facts)
+      return this.#refuse(exchange, refused('malformed'), 'malformed', facts.malformed)
+    exchange.facts = facts
+
+    if (!boundTo(channel, facts)) {
+      await this.#needs.tenantMismatch(channel, exchange.requestId)
+      return this.#refuse(exchange, refused('other-workspace'), 'other-workspace')
+    }
+    if (facts.handshake !== undefined) return accepted(facts.handshake)
+
+    exchange.accepted = await this.#needs.accept({ channel, delivery, facts, requestId: exchange.requestId })
+    return accepted(facts.ack ?? channel.source.ack)
+  }
+
+  #methodAndType(request: IncomingMessage): Reply | undefined {
+    if (!this.#needs.methods.has(request.method ?? '')) {
+      return refused('method-not-allowed', { allow: [...this.#needs.methods].join(', '), close: true })
+    }
+    const type = mediaType(request.headers['content-type'])
+    return type === undefined || CONTENT_TYPES.has(type)
+      ? undefined
+      : refused('content-type', { close: true })
+  }
+
+  #prove(channel: Channel, raw: RawRequest): VerifiedDelivery | ProofRefusal {
+    const now = this.#needs.clock()
+    const { source, settings } = channel
+    return VerifiedDelivery.verify({ source, settings, credentials: liveAt(channel, now) }, raw, now / 1_000)
+  }
+
+  #unproved(exchange: Exchange, channel: Channel, refusal: ProofRefusal): Reply {
+    const code = channel.source.refusalStatus === 403 ? 'vendor-forbidden' : 'not-proved'
+    return this.#refuse(exchange, refused(code), refusal.refused, detailOf(refusal))
+  }
+
+  #refuse(exchange: Exchange, reply: Reply, reason: string, detail = ''): Reply {
+    exchange.reason = reason
+    const { channel, requestId } = exchange
+    if (channel !== undefined) {
+      this.#needs.noteRefusal({ tenant: channel.tenant, channel: channel.id, reason, detail, requestId })
+    }
+    return reply
+  }
+
+  #failed(exchange: Exchange, error: unknown): Reply {
+    // The vendor repeats after a 503; whatever failed, nothing was acknowledged.
+    exchange.reason = error instanceof StoreUnavailable ? 'store-unavailable' : 'failed'
+    this.#needs.failed(exchange.requestId, exchange.channel?.id, error)
+    return refused('unavailable', { retryAfter: RETRY_SECONDS })
+  }
+
+  #report(exchange: Exchange, reply: Reply): void {
+    const { requestId, startedAt, channel, reason, facts, bytes } = exchange
+    this.#needs.report({
+      outcome: outcomeOf(exchange),
+      status: reply.status,
+      requestId,
+      source: channel?.source.name,
+      channel: channel?.id,
+      reason,
+      delivery: exchange.accepted?.id,
+      kind: facts?.kind,
+      bytes,
+      ms: this.#needs.clock() - startedAt,
+    })
+  }
+}
+
+function outcomeOf({ reason, accepted: taken }: Exchange): Outcome['outcome'] {
+  if (reason === 'failed' || reason === 'store-unavailable') return 'failed'
+  if (reason !== undefined) return 'refused'
+  if (taken === undefined) return 'handshake'
+  return taken.fresh ? 'accepted' : 'duplicate'
+}
+
+const RAW_CODES: Readonly<Record<RawRefusal, RefusalCode>> = {
+  'length-required': 'length-required',
+  'too-large': 'too-large',
+  'slow-body': 'slow-body',
+  unavailable: 'unavailable',
+  gone: 'bad-request',
+}
+
+function refusedRaw(refusal: RawRefusal): Reply {
+  const retry = refusal === 'unavailable' ? { retryAfter: RETRY_SECONDS } : {}
+  return refused(RAW_CODES[refusal], { ...retry, close: true })
+}
+
+/** Every header that came once. One that came twice counts as not sent: which of the two is meant, no one can say. */
+function rawRequest(request: IncomingMessage, body: Buffer): RawRequest {
+  const headers = new Map<string, string>()
+  const twice = new Set<string>()
+  const { rawHeaders } = request
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] ?? '').toLowerCase()
+    if (headers.has(name)) twice.add(name)
+    headers.set(name, rawHeaders[i + 1] ?? '')
+  }
+  for (const name of twice) headers.delete(name)
+  return { method: request.method ?? '', target: request.url ?? '', headers, body }
+}
+
+/** The type without its parameters; undefined when none is named. */
+function mediaType(header: string | undefined): string | undefined {
+  return header?.split(';', 1)[0]?.trim().toLowerCase()
+}
+
+function takes(channel: Channel, raw: RawRequest): boolean {
+  const type = mediaType(raw.headers.get('content-type'))
+  const { contentTypes, methods } = channel.source
+  if (!(methods as readonly string[]).includes(raw.method)) return false
+  return type === undefined || contentTypes === undefined || contentTypes.includes(type)
+}
+
+/** A channel bound to workspaces takes only deliveries whose every named workspace is one of them. */
+function boundTo(channel: Channel, { workspaces }: Facts): boolean {
+  const bound = channel.workspaces
+  if (bound === undefined) return true
+  if (workspaces.length === 0) return channel.source.namesWorkspace !== 'always'
+  return workspaces.every((workspace) => bound.includes(workspace))
+}
+
+function detailOf(refusal: ProofRefusal): string {
+  switch (refusal.refused) {
+    case 'missing-header':
+    case 'malformed-header':
+      return refusal.header
+    case 'timestamp':
+      return `age ${Math.round(refusal.ageSeconds)} s`
+    case 'signature':
+      return `credentials tried: ${refusal.tried}`
+    case 'no-credential':
+    case 'decider-failed':
+      return ''
+  }
+}
+
+function send(request: IncomingMessage, response: ServerResponse, reply: Reply, requestId: string): void {
+  if (response.destroyed) return
+  response.writeHead(reply.status, [...reply.headers, 'gatehouse-request-id', requestId])
+  if (request.complete) return void response.end(reply.body)
+  response.write(reply.body)
+  linger(request, () => response.end())
+}
+
+/**
+ * Reads on for a moment after an early answer: a connection closed under a sender that still writes is reset, and the
+ * reset throws the answer away before it is read.
+ */
+function linger(request: IncomingMessage, done: () => void): void {
+  let left = LINGER_BYTES
+  const timer = setTimeout(end, LINGER_MS)
+  function end(): void {
+    clearTimeout(timer)
+    request.off('data', drop).off('end', end).off('close', end)
+    done()
+  }
+  function drop(chunk: Buffer): void {
+    left -= chunk.length
+    if (left < 0) end()
+  }
+  request.on('data', drop).once('end', end).once('close', end).resume()
+}

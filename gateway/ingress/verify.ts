@@ -1,0 +1,150 @@
+/**
+ * Proves whose bytes a request carries. In: a channel's source, settings and live credentials, the request as received,
+ * and the time. Out: a `VerifiedDelivery`, which only this file can make. Refuses a request without a well-formed
+ * claim, signed outside the window, signed by no live credential, or whose reading failed in any way. Whether it was
+ * delivered before, and which workspace it speaks of, are later questions.
+ */
+import { inspect } from 'node:util'
+import { equal } from '@gatehouse/proof/bytes.ts'
+import {
+  type ClaimedSignature,
+  type SignedParts,
+  type VerifyingKey,
+  mac,
+  macKey,
+  signedBy,
+  signedDigest,
+} from '@gatehouse/proof/webhook.ts'
+import type { Claim, ClaimRefusal, RawRequest, Source } from './source.ts'
+
+/** A credential that may prove now; which are live is the caller's knowledge. */
+export interface LiveCredential {
+  readonly id: string
+  readonly key: VerifyingKey
+}
+
+/** As much of a channel as proof needs. */
+export interface ProvingChannel {
+  readonly source: Source
+  readonly settings: unknown
+  readonly credentials: readonly LiveCredential[]
+}
+
+/** Why a request is not believed. For operators and counters; every caller sees one plain answer. */
+export type ProofRefusal =
+  | ClaimRefusal
+  | { readonly refused: 'timestamp'; readonly ageSeconds: number }
+  | { readonly refused: 'signature'; readonly tried: number }
+  | { readonly refused: 'no-credential' }
+  | { readonly refused: 'decider-failed' }
+
+/** No secret: what is made with it is thrown away. */
+const DECOY = macKey('hmac-sha256', Buffer.alloc(32))
+const DECOY_CLAIM: ClaimedSignature = { algorithm: 'hmac-sha256', value: Buffer.alloc(32) }
+
+/** A request whose sender has been proved. The private fields keep look-alikes out. */
+export class VerifiedDelivery {
+  readonly #request: RawRequest
+  readonly #claim: Claim
+  readonly #credentialId: string
+  readonly #digest: Buffer
+
+  private constructor(request: RawRequest, claim: Claim, credentialId: string) {
+    this.#request = request
+    this.#claim = claim
+    this.#credentialId = credentialId
+    this.#digest = signedDigest(claim.signed)
+  }
+
+  /** The one way to get one. Any failure on the way is a refusal. */
+  static verify(
+    channel: ProvingChannel,
+    request: RawRequest,
+    nowSeconds: number,
+  ): VerifiedDelivery | ProofRefusal {
+    try {
+      const claim = channel.source.claim(request, channel.settings)
+      if ('refused' in claim) return claim
+      const late = outsideWindow(channel, claim, nowSeconds)
+      if (late !== undefined) return late
+      const by = signer(channel.credentials, claim)
+      return typeof by === 'string' ? new VerifiedDelivery(request, claim, by) : by
+    } catch {
+      return { refused: 'decider-failed' }
+    }
+  }
+
+  /** The request as received. */
+  get request(): RawRequest {
+    return this.#request
+  }
+
+  /** The credential that proved it. */
+  get credentialId(): string {
+    return this.#credentialId
+  }
+
+  /** Unix seconds that the signature covers, where the vendor signs a time. */
+  get sentAt(): number | undefined {
+    return this.#claim.sentAt
+  }
+
+  /** SHA-256 of what was signed: no unsigned header can change it. */
+  get digest(): Buffer {
+    return this.#digest
+  }
+
+  /** A delivery id from a header, signed or not: remember it beside the digest, never instead of it. */
+  get headerDeliveryId(): string | undefined {
+    return this.#claim.deliveryId
+  }
+
+  toString(): string {
+    return '[sealed]'
+  }
+
+  toJSON(): string {
+    return '[sealed]'
+  }
+
+  [inspect.custom](): string {
+    return '[sealed]'
+  }
+}
+
+/** The work of refusing one bad HMAC-SHA-256, for channels that do not exist: time must not tell which do. */
+export function decoy(request: RawRequest): ProofRefusal {
+  matches(DECOY, [request.body], [DECOY_CLAIM])
+  return { refused: 'signature', tried: 0 }
+}
+
+function outsideWindow(channel: ProvingChannel, claim: Claim, now: number): ProofRefusal | undefined {
+  const { source, settings } = channel
+  const tolerance = source.toleranceOf === undefined ? source.tolerance : source.toleranceOf(settings)
+  if (tolerance === undefined && claim.sentAt === undefined) return undefined
+  // One without the other is a source that contradicts itself, and not a number: refused like every other.
+  const age = now - (claim.sentAt ?? Number.NaN)
+  return Math.abs(age) <= (tolerance ?? Number.NaN) ? undefined : { refused: 'timestamp', ageSeconds: age }
+}
+
+/** The id of the credential that signed. All are tried, so that time does not tell which is the good one. */
+function signer(credentials: readonly LiveCredential[], claim: Claim): string | ProofRefusal {
+  let by: string | undefined
+  for (const { id, key } of credentials) {
+    if (matches(key, claim.signed, claim.signatures)) by ??= id
+  }
+  if (by !== undefined) return by
+  return credentials.length === 0
+    ? { refused: 'no-credential' }
+    : { refused: 'signature', tried: credentials.length }
+}
+
+/** Whether one of the claimed signatures is `key`'s. A MAC is made once, however many are claimed. */
+function matches(key: VerifyingKey, parts: SignedParts, claimed: readonly ClaimedSignature[]): boolean {
+  const alike = claimed.filter(({ algorithm }) => algorithm === key.algorithm)
+  if (key.algorithm === 'ed25519' || key.algorithm === 'token') {
+    return alike.map((one) => signedBy(key, parts, one)).includes(true)
+  }
+  const expected = mac(key.algorithm, key.key, parts)
+  return alike.map(({ value }) => equal(expected, value)).includes(true)
+}

@@ -1,0 +1,76 @@
+/**
+ * Rate classes: how often one caller may do one kind of thing. In: a class and who asks. Out: go on, or how long to
+ * wait. Refuses over the limit. With Redis the limit is one for all gates; while Redis is away each gate falls back to
+ * its own count, which admits at most the limit once for each gate.
+ */
+import type { Redis } from 'ioredis'
+import {
+  type RateLimiterAbstract,
+  RateLimiterMemory,
+  RateLimiterRedis,
+  RateLimiterRes,
+} from 'rate-limiter-flexible'
+
+/** Points each so many seconds. Claims are guesses of a secret; the rest keeps one caller from taking all. */
+const CLASSES = {
+  probe: { points: 100, seconds: 1 },
+  claim: { points: 10, seconds: 60 },
+  read: { points: 200, seconds: 1 },
+  body: { points: 20, seconds: 1 },
+  change: { points: 50, seconds: 1 },
+  pull: { points: 500, seconds: 1 },
+} as const
+
+export type RateClass = keyof typeof CLASSES | 'ingress'
+
+export type Taken = { readonly ok: true } | { readonly ok: false; readonly retryAfterSeconds: number }
+
+export interface RateOptions {
+  /** Deliveries a second that one channel takes; 0 for no limit. */
+  readonly ingressRate: number
+  readonly redis: Redis | undefined
+  /** Separates gates that share one Redis but not one store. */
+  readonly prefix: string
+}
+
+const GO_ON: Taken = { ok: true }
+
+export class Rates {
+  readonly #limiters = new Map<string, RateLimiterAbstract>()
+
+  constructor(options: RateOptions) {
+    for (const [name, { points, seconds }] of Object.entries(CLASSES)) {
+      this.#limiters.set(name, limiter(options, name, points, seconds))
+    }
+    const { ingressRate } = options
+    if (ingressRate > 0) this.#limiters.set('ingress', limiter(options, 'ingress', ingressRate, 1))
+  }
+
+  /** Takes one point of `key` in `rateClass`. A class that is not in the table is refused. */
+  async take(rateClass: string, key: string): Promise<Taken> {
+    const found = this.#limiters.get(rateClass)
+    if (found === undefined) return rateClass === 'ingress' ? GO_ON : { ok: false, retryAfterSeconds: 60 }
+    try {
+      await found.consume(key)
+      return GO_ON
+    } catch (thrown) {
+      if (!(thrown instanceof RateLimiterRes)) throw thrown
+      return { ok: false, retryAfterSeconds: Math.max(1, Math.ceil(thrown.msBeforeNext / 1_000)) }
+    }
+  }
+}
+
+function limiter(options: RateOptions, name: string, points: number, duration: number): RateLimiterAbstract {
+  const keyPrefix = `${options.prefix}:${name}`
+  const local = new RateLimiterMemory({ keyPrefix, points, duration })
+  if (options.redis === undefined) return local
+  return new RateLimiterRedis({
+    storeClient: options.redis,
+    keyPrefix,
+    points,
+    duration,
+    insuranceLimiter: local,
+    // Once over, the rest of the window is refused here without asking Redis again.
+    inMemoryBlockOnConsumed: points + 1,
+  })
+}

@@ -1,0 +1,238 @@
+/**
+ * Makes the rooms and hands each what it needs: the only place that knows them all. In: configuration, store, keyring,
+ * log, metrics, tracer and clock. Out: the two listeners' servers, the claim code's maker, and the way to end it all.
+ * Refuses what its parts refuse at the start.
+ */
+import { randomBytes } from 'node:crypto'
+import { lookup } from 'node:dns/promises'
+import { createServer, type Server } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { PULL_SCOPE } from '@gatehouse/contract/api.ts'
+import { append, appendAll } from './audit/append.ts'
+import type { Config } from './config.ts'
+import { type Delivery, startDelivery } from './delivery/deliver.ts'
+import { fanOut, replay } from './delivery/fan-out.ts'
+import { type Dialler, openDialler } from './egress/dial.ts'
+import { parseCidr } from './egress/address-text.ts'
+import { pushUrl } from './egress/target.ts'
+import { makeAdmin } from './http/admin.ts'
+import { publicServer } from './http/public.ts'
+import { Acceptor } from './ingress/accept.ts'
+import { ChannelBook } from './ingress/channel.ts'
+import { unpack } from './ingress/content.ts'
+import { CredentialUse } from './ingress/credential-use.ts'
+import { RawBodies } from './ingress/raw.ts'
+import { Receiver } from './ingress/receive.ts'
+import { RefusalLog } from './ingress/refusals.ts'
+import { SOURCES, sourceNamed } from './ingress/sources.ts'
+import { Rates } from './limits/rates.ts'
+import { openRedis } from './limits/redis.ts'
+import type { Log } from './observe/log.ts'
+import type { Metrics } from './observe/metrics.ts'
+import { deliveryReport, ingressReport } from './observe/report.ts'
+import { newRequestId } from './observe/request-id.ts'
+import type { Tracer } from './observe/trace.ts'
+import { isPlaceholder } from './placeholder.ts'
+import type { Rooms } from './routes.ts'
+import type { Keyring } from './secrets/keyring.ts'
+import { Secret } from './secrets/sealed.ts'
+import { Pruner } from './store/prune.ts'
+import type { Store } from './store/store.ts'
+import { TokenDoor } from './tokens/door.ts'
+import { issueToken } from './tokens/issue.ts'
+import { revokeTokensOf } from './tokens/tokens.ts'
+import { vitals } from './vitals.ts'
+
+export interface Parts {
+  readonly config: Config
+  readonly store: Store
+  readonly keyring: Keyring
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly tracer: Tracer
+  /** Unix milliseconds. */
+  readonly clock: () => number
+}
+
+export interface Wired {
+  readonly publicServer: Server
+  readonly adminServer: Server
+  /** Bytes of bodies in flight now. */
+  readonly inFlight: () => number
+  /** Fires first when the gate drains: long polls and streams end. */
+  readonly stopping: AbortController
+  /** Ends the rooms once no request is open: what they still hold is written. */
+  close(drainMs: number): Promise<void>
+}
+
+export async function wire(parts: Parts): Promise<Wired> {
+  const { config, store, log, metrics } = parts
+  const redis =
+    config.redisUrl === undefined
+      ? undefined
+      : await openRedis(config.redisUrl.reveal(), (fault) => log.emit('limits.redis-unavailable', { fault }))
+  const rates = new Rates({ ingressRate: config.ingressRate, redis, prefix: 'gatehouse' })
+  const dialler = openDialler({ config: egressConfig(config), resolve: resolveAll })
+  const delivery = startDelivery(deliveryNeeds(parts, dialler))
+  const ingress = wireIngress(parts, rates)
+  const stopping = new AbortController()
+  const door = new TokenDoor(store, parts.clock)
+  const pruner = new Pruner(store, parts.clock, {
+    pruned: (table, rows) => log.emit('store.pruned', { table, rows }),
+    failed: (table, fault) => log.emit('store.prune-failed', { table, fault }),
+  })
+  const gauge = vitals(parts, () => ingress.bodies.held)
+  const admin = makeAdmin({
+    store,
+    door,
+    rates,
+    audit: (tx, event) => append(tx, event, parts.clock()),
+    rooms: rooms(parts, delivery, gauge),
+    clock: parts.clock,
+    requestId: newRequestId,
+    stopping: stopping.signal,
+    observer: {
+      answered(call) {
+        metrics.adminRequests.inc({ route: call.route, status: String(call.status) })
+        const { requestId, method, route, status, milliseconds } = call
+        log.emit('admin.requested', { requestId, method, path: route, status, ms: milliseconds })
+      },
+      failed: (route, requestId, fault) => log.emit('admin.failed', { route, requestId, fault }),
+    },
+  })
+  return {
+    publicServer: publicServer({
+      ingress: (request, response) => ingress.receiver.answer(request, response),
+      ready: async () => Object.values(await gauge.check()).every((state) => state === 'ok'),
+    }),
+    adminServer: createServer(
+      { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 60_000 },
+      getRequestListener(admin.fetch, { overrideGlobalObjects: false }),
+    ),
+    inFlight: () => ingress.bodies.held,
+    stopping,
+    async close(drainMs) {
+      await delivery.close(drainMs)
+      await Promise.all([dialler.close(), ingress.close(), door.close(), pruner.close()])
+      redis?.disconnect()
+    },
+  }
+}
+
+function wireIngress(parts: Parts, rates: Rates) {
+  const { config, store, keyring, log, metrics, clock, tracer } = parts
+  const bodies = new RawBodies(config)
+  const refusals = new RefusalLog(store, clock, (fault) => log.emit('store.unavailable', { fault }))
+  const uses = new CredentialUse(store, clock)
+  const channels = new ChannelBook({
+    store,
+    source: sourceNamed,
+    openCredential: async (tenant, id, sealed) => {
+      const place = { table: 'credential', column: 'sealed', row: id, schema: 1 }
+      return Secret.of((await keyring.unseal(tenant, place, sealed)).toString('utf8'))
+    },
+    unreadable: (channel, credential, fault) =>
+      log.emit('ingress.credential-unreadable', { channel, credential, fault }),
+  })
+  const acceptor = new Acceptor({
+    store,
+    seal: (tenant, row, bytes) =>
+      keyring.seal(tenant, { table: 'inbox', column: 'sealed', row, schema: 1 }, bytes),
+    append: (tx, events) => appendAll(tx, events, clock()),
+    fanOut,
+    clock,
+  })
+  const receiver = new Receiver({
+    bodies,
+    methods: new Set(SOURCES.flatMap((source) => source.methods)),
+    find: (id) => channels.find(id),
+    accept: (proved) =>
+      tracer.span('ingress.accept', { source: proved.channel.source.name }, () => acceptor.accept(proved)),
+    async admit(channel) {
+      const taken = await rates.take('ingress', channel.id)
+      return taken.ok ? undefined : taken.retryAfterSeconds
+    },
+    noteRefusal: (refused) => refusals.note(refused),
+    async tenantMismatch(channel, requestId) {
+      metrics.tenantMismatch.inc({ channel: channel.id })
+      const { id, tenant, source } = channel
+      log.emit('ingress.tenant-mismatch', { requestId, channel: id, tenant, source: source.name })
+      await store.write((tx) =>
+        append(
+          tx,
+          {
+            action: 'security.tenant-mismatch',
+            tenant,
+            actor: `source:${source.name}`,
+            target: id,
+            outcome: 'denied',
+            requestId,
+            details: { channel: id, source: source.name },
+          },
+          clock(),
+        ),
+      )
+    },
+    credentialUsed: (id) => uses.note(id),
+    ...ingressReport(log, metrics, bodies),
+    newRequestId,
+    clock,
+  })
+  return {
+    bodies,
+    receiver,
+    async close() {
+      bodies.close()
+      await Promise.all([refusals.close(), uses.close()])
+    },
+  }
+}
+
+function deliveryNeeds(parts: Parts, dialler: Dialler): Parameters<typeof startDelivery>[0] {
+  const { store, keyring, clock, log, metrics } = parts
+  return {
+    store,
+    unseal: (tenant, place, blob) => keyring.unseal(tenant, place, Buffer.from(blob)),
+    unpack,
+    post: (url, headers, body, signal) => dialler.post(url, headers, body, signal),
+    append: (tx, events) => appendAll(tx, events, clock()),
+    report: deliveryReport(log, metrics),
+    clock,
+    random: Math.random,
+    randomBytes,
+  }
+}
+
+function rooms(parts: Parts, delivery: Delivery, gauge: Rooms['vitals']): Omit<Rooms, 'openapi'> {
+  const { config, keyring } = parts
+  return {
+    random: randomBytes,
+    keyring,
+    sources: { named: sourceNamed, all: () => SOURCES },
+    isPlaceholder,
+    pushUrl: (url) => pushUrl(url, egressConfig(config)),
+    async replay(tx, { tenant, delivery: id, subscription, now }) {
+      const replayed = await replay(tx, tenant, id, subscription, now)
+      return 'refused' in replayed ? [] : replayed.dispatches
+    },
+    bodyOf: (content) => unpack(content).body,
+    issueToken: (tx, { name, tenant, subscription, now }) =>
+      issueToken(tx, randomBytes, now, { name, tenant, subscription, scopes: [PULL_SCOPE], expiresAt: null }),
+    revokeTokensOf: (tx, subscription) => revokeTokensOf(tx, subscription, parts.clock()),
+    publicUrl: config.publicUrl,
+    replayDays: config.replayDays,
+    pull: delivery.pull,
+    vitals: gauge,
+  }
+}
+
+function egressConfig(config: Config) {
+  // The settings have checked each already; one that would not parse opens nothing.
+  const except = config.pushExcept.map((text) => parseCidr(text)).filter((cidr) => cidr !== undefined)
+  return { except, allowLoopback: config.pushAllowLoopback }
+}
+
+async function resolveAll(host: string): Promise<string[]> {
+  const answers = await lookup(host, { all: true, verbatim: true })
+  return answers.map(({ address }) => address)
+}
