@@ -42,19 +42,19 @@ function readyLine(gate: RunningGate): string {
   return JSON.stringify({ public: gate.publicUrl, admin: gate.adminUrl, claim: gate.claim ?? null })
 }
 
-/** Later starts say one line; the first says what to do next. */
+/** While nobody has claimed the gate it says what to do next; after that, one line. */
 function welcome(gate: RunningGate): string {
   const { publicUrl, adminUrl, claim } = gate
   if (claim === undefined) return `gatehouse is up: webhooks at ${publicUrl}/in/…, admin API at ${adminUrl}`
   const url = adminUrl === DEFAULT_ADMIN_URL ? '' : ` --url ${adminUrl}`
   return [
-    'gatehouse is up, for the first time here.',
+    'gatehouse is up, and waits for its first administrator.',
     '',
     `  webhooks    ${publicUrl}/in/<channel>`,
     `  admin API   ${adminUrl}`,
     `  claim code  ${claim}   (works once, for 15 minutes)`,
     '',
-    'Next, in another terminal, become its first administrator:',
+    'Next, in another terminal:',
     '',
     `  npx gatehouse claim ${claim}${url}`,
   ].join('\n')

@@ -28,6 +28,8 @@ export interface StartOptions {
   readonly argv: Readonly<Record<string, string>>
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
+  /** Unix milliseconds; the system's unless a test stands in another time. */
+  readonly clock?: () => number
 }
 
 export interface Gate {
@@ -39,10 +41,10 @@ export interface Gate {
   stop(signal?: string): Promise<void>
 }
 
-const clock = Date.now
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
 
 export async function start(options: StartOptions): Promise<Gate> {
+  const clock = options.clock ?? Date.now
   const began = clock()
   const config = loadConfig(options)
   if (config instanceof ConfigProblems) throw new StartRefused('settings', config.toString())
@@ -50,27 +52,30 @@ export async function start(options: StartOptions): Promise<Gate> {
   const log = createLog({ level: config.logLevel })
   const store = await openStore(storeOptions(config, folder), clock)
   try {
-    return await startOver(store, folder, config, log, began)
+    return await startOver({ store, folder, config, log, clock, began })
   } catch (error) {
     await store.close()
     throw error
   }
 }
 
-async function startOver(
-  store: Store,
-  folder: DataFolder,
-  config: Config,
-  log: Log,
-  began: number,
-): Promise<Gate> {
+interface Opened {
+  readonly store: Store
+  readonly folder: DataFolder
+  readonly config: Config
+  readonly log: Log
+  readonly clock: () => number
+  readonly began: number
+}
+
+async function startOver({ store, folder, config, log, clock, began }: Opened): Promise<Gate> {
   const keyring = await openKeyring(store, fileRoot(folder.rootKey), clock)
   const tracer = await createTracer({ otlpUrl: config.otlpUrl, version })
   const wired = await wire({ config, store, keyring, log, metrics: createMetrics(version), tracer, clock })
   try {
     const publicUrl = await listen(wired.publicServer, config.publicListen, 'publicListen')
     const adminUrl = await listen(wired.adminServer, config.adminListen, 'adminListen')
-    const claim = await claimCode(store, log)
+    const claim = await claimCode(store, log, clock())
     log.emit('gate.ready', {
       version,
       engine: store.engine,
@@ -80,7 +85,7 @@ async function startOver(
     })
     let stopped: Promise<void> | undefined
     const stop = (signal = 'stop') =>
-      (stopped ??= stopGate(wired, config, log, signal).then(async () => {
+      (stopped ??= stopGate(wired, config, log, clock, signal).then(async () => {
         await tracer.close()
         await store.close()
       }))
@@ -94,7 +99,13 @@ async function startOver(
 }
 
 /** Stop accepting, finish what is in flight, write what is held. What is not done by the limit is cut off. */
-async function stopGate(wired: Wired, config: Config, log: Log, signal: string): Promise<void> {
+async function stopGate(
+  wired: Wired,
+  config: Config,
+  log: Log,
+  clock: () => number,
+  signal: string,
+): Promise<void> {
   const began = clock()
   const drainMs = config.drainSeconds * 1_000
   log.emit('gate.stopping', { signal, inFlight: wired.inFlight() })
@@ -123,10 +134,10 @@ function storeOptions(config: Config, folder: DataFolder) {
 }
 
 /** A fresh code at each start until somebody has claimed the gate; the last one is void then. */
-async function claimCode(store: Store, log: Log): Promise<string | undefined> {
+async function claimCode(store: Store, log: Log, now: number): Promise<string | undefined> {
   if (await isClaimed(store.read)) return undefined
   const code = await store.write(async (tx) => {
-    const made = await makeClaimCode(tx, randomBytes, clock())
+    const made = await makeClaimCode(tx, randomBytes, now)
     await append(
       tx,
       {
@@ -137,7 +148,7 @@ async function claimCode(store: Store, log: Log): Promise<string | undefined> {
         outcome: 'allowed',
         requestId: '',
       },
-      clock(),
+      now,
     )
     return made
   })

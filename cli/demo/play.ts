@@ -20,6 +20,15 @@ interface Channel {
   readonly path: string
 }
 
+interface Sent {
+  readonly shot: Shot
+  readonly status: number
+  readonly requestId: string
+}
+
+/** Reason by request id. */
+type Kept = ReadonlyMap<string, string>
+
 type Channels = Readonly<Record<Vendor, Channel>>
 
 export async function play(gate: RunningGate, app: App): Promise<Story> {
@@ -33,17 +42,15 @@ export async function play(gate: RunningGate, app: App): Promise<Story> {
   }
   await subscribe(api, tenant, channels, app)
 
-  const sent: { shot: Shot; status: number; requestId: string }[] = []
-  for (const shot of shots(secrets, Date.now())) sent.push({ shot, ...(await send(gate, channels, shot)) })
+  const sent: Sent[] = []
+  for (const shot of shots(secrets, Date.now())) sent.push(await send(gate, channels, shot))
   await arrivals(
     app,
     new Set(sent.filter(({ shot }) => shot.expect.app > 0).map(({ shot }) => digestOf(shot))).size,
   )
 
-  const kept = await refusals(api, tenant, channels)
-  const lines = sent.map(({ shot, status, requestId }) =>
-    lineOf(shot, status, kept.get(requestId) ?? '', app),
-  )
+  const kept = await refusals(api, tenant, channels, sent)
+  const lines = sent.map((one) => lineOf(one, kept.get(one.requestId) ?? '', app))
   const { items } = await api.listTenantEvents(tenant, { limit: 100 })
   const asExpected = lines.every((line) => line.asExpected) && app.refused() === 0
   return { lines, events: items.toReversed(), asExpected }
@@ -75,18 +82,14 @@ async function subscribe(api: Client, tenant: string, channels: Channels, app: A
   app.trust(secret ?? '')
 }
 
-async function send(
-  gate: RunningGate,
-  channels: Channels,
-  shot: Shot,
-): Promise<{ status: number; requestId: string }> {
+async function send(gate: RunningGate, channels: Channels, shot: Shot): Promise<Sent> {
   const response = await fetch(gate.publicUrl + channels[shot.vendor].path, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...shot.headers },
     body: new Uint8Array(shot.body),
   })
   await response.arrayBuffer()
-  return { status: response.status, requestId: response.headers.get('x-request-id') ?? '' }
+  return { shot, status: response.status, requestId: response.headers.get('gatehouse-request-id') ?? '' }
 }
 
 async function arrivals(app: App, bodies: number): Promise<void> {
@@ -95,17 +98,44 @@ async function arrivals(app: App, bodies: number): Promise<void> {
   await pause(SETTLE)
 }
 
-/** What the gate kept for operators, by the id each caller was given. */
-async function refusals(api: Client, tenant: string, channels: Channels): Promise<Map<string, string>> {
+/**
+ * What the gate kept for operators, by the id each caller was given. Refusals are written each second, alike ones as
+ * one row that counts them under the first one's id: the others find their reason in what is left of the count.
+ */
+async function refusals(
+  api: Client,
+  tenant: string,
+  channels: Channels,
+  sent: readonly Sent[],
+): Promise<Kept> {
   const kept = new Map<string, string>()
-  for (const channel of Object.values(channels)) {
-    const { items } = await api.listRefusals(tenant, channel.id, { limit: 100 })
-    for (const refusal of items) kept.set(refusal.requestId, refusal.reason)
+  for (const [vendor, channel] of Object.entries(channels)) {
+    const own = sent.filter(({ shot }) => shot.vendor === vendor)
+    const expected = own.filter(({ shot }) => shot.expect.kept !== '').length
+    const rows = await refusalRows(api, tenant, channel.id, expected)
+    const left = rows.flatMap(({ reason, count }) => Array<string>(count - 1).fill(reason))
+    for (const { requestId, reason } of rows) kept.set(requestId, reason)
+    for (const { requestId, shot } of own) {
+      const at = left.indexOf(shot.expect.kept)
+      if (kept.has(requestId) || at < 0) continue
+      left.splice(at, 1)
+      kept.set(requestId, shot.expect.kept)
+    }
   }
   return kept
 }
 
-function lineOf(shot: Shot, status: number, kept: string, app: App): Line {
+async function refusalRows(api: Client, tenant: string, channel: string, expected: number) {
+  const until = Date.now() + PATIENCE
+  for (;;) {
+    const { items } = await api.listRefusals(tenant, channel, { limit: 100 })
+    const total = items.reduce((sum, { count }) => sum + count, 0)
+    if (total >= expected || Date.now() > until) return items
+    await pause(50)
+  }
+}
+
+function lineOf({ shot, status }: Sent, kept: string, app: App): Line {
   const times = app.got.get(digestOf(shot)) ?? 0
   const { expect } = shot
   const asExpected = status === expect.status && kept === expect.kept && times === expect.app

@@ -38,9 +38,12 @@ export function shots(secrets: Secrets, now: number): Shot[] {
 }
 
 const TAKEN = { status: 200, kept: '', app: 1 }
+/** What GitHub's own documentation answers. */
+const TAKEN_LATER = { ...TAKEN, status: 202 }
 const UNPROVED = { status: 401, kept: 'signature', app: 0 }
 const TOO_OLD = { status: 401, kept: 'timestamp', app: 0 }
-const DUPLICATE = { status: 200, kept: '', app: 1 }
+/** Turned away before anything is known of it, so there is no channel to keep a reason for. */
+const TOO_LARGE = { status: 413, kept: '', app: 0 }
 const ELSEWHERE = { status: 403, kept: 'other-workspace', app: 0 }
 
 function slackShots(secret: string, now: number): Shot[] {
@@ -55,7 +58,7 @@ function slackShots(secret: string, now: number): Shot[] {
   }
   return [
     slack('genuine', signed, body, TAKEN),
-    slack('the same again', signed, body, DUPLICATE),
+    slack('the same again', signed, body, TAKEN),
     slack('forged: signed with another secret', slackHeaders('not the secret', at, second), second, UNPROVED),
     slack('altered: one byte of the body changed', signed, altered(body), UNPROVED),
     slack(
@@ -64,11 +67,7 @@ function slackShots(secret: string, now: number): Shot[] {
       second,
       TOO_OLD,
     ),
-    slack('oversized: one byte over a mebibyte', slackHeaders(secret, at, large), large, {
-      ...ELSEWHERE,
-      status: 413,
-      kept: 'too-large',
-    }),
+    slack('oversized: one byte over a mebibyte', slackHeaders(secret, at, large), large, TOO_LARGE),
     slack("another workspace's, rightly signed", slackHeaders(secret, at, foreign), foreign, ELSEWHERE),
   ]
 }
@@ -83,12 +82,12 @@ function githubShots(secret: string): Shot[] {
     return { vendor: 'github', what, headers, body, expect }
   }
   return [
-    github('genuine', githubHeaders(secret, 'd0000000-0000-4000-8000-000000000001', body), TAKEN),
+    github('genuine', githubHeaders(secret, 'd0000000-0000-4000-8000-000000000001', body), TAKEN_LATER),
     // The id stands outside GitHub's signature: whoever saw one delivery can send it again under a fresh id.
     github(
       'the same under a new delivery id',
       githubHeaders(secret, 'd0000000-0000-4000-8000-000000000002', body),
-      DUPLICATE,
+      TAKEN_LATER,
     ),
     github(
       'forged: signed with another secret',
@@ -106,7 +105,7 @@ function pumbleShots(secret: string, now: number): Shot[] {
   }
   return [
     pumble('genuine', now, body, TAKEN),
-    pumble('the same again', now, body, DUPLICATE),
+    pumble('the same again', now, body, TAKEN),
     pumble('stale: ten minutes old, rightly signed', now - STALE * 1000, body, TOO_OLD),
     pumble("another workspace's, rightly signed", now, foreign, ELSEWHERE),
   ]

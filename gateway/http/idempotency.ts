@@ -40,8 +40,15 @@ export interface KeptAnswer {
   readonly text: string
 }
 
+/** The answer of the first time, still sealed: it is opened after the transaction, which may wait for nothing else. */
+export interface Earlier {
+  readonly status: number
+  readonly sealed: Buffer
+}
+
 export type Once =
-  | { readonly answer: KeptAnswer; readonly replayed: boolean }
+  | { readonly fresh: KeptAnswer }
+  | { readonly earlier: Earlier }
   | { readonly refused: 'key-mismatch' }
 
 export async function once(
@@ -51,13 +58,31 @@ export async function once(
   effect: () => Promise<KeptAnswer>,
 ): Promise<Once> {
   const key = keyDigest(request)
-  const earlier = await reserve(tx, key, request)
-  if (earlier !== undefined) return await repeat(seals, key, request, earlier)
+  const row = await reserve(tx, key, request)
+  if (row !== undefined) {
+    const isSame = bodyDigest(request).equals(row.request_digest)
+    return isSame ? { earlier: row } : { refused: 'key-mismatch' }
+  }
   const answer = await effect()
   const sealed = await seals.seal(request.tenant, placeOf(key), Buffer.from(answer.text))
   const kept = { status: answer.status, sealed }
   await tx.db.updateTable('idempotency').set(kept).where('key', '=', key).execute()
-  return { answer, replayed: false }
+  return { fresh: answer }
+}
+
+/** The answer of the first time, opened. */
+export async function openEarlier(seals: Seals, request: KeyedRequest, earlier: Earlier): Promise<KeptAnswer> {
+  const text = await seals.unseal(request.tenant, placeOf(keyDigest(request)), earlier.sealed)
+  return { status: earlier.status, text: text.toString() }
+}
+
+/**
+ * Brings the tenant's data key into memory, for sealing and for opening. Transactions that wait for one another hold
+ * their connections: one that had to read a key on another would wait for all of them.
+ */
+export async function warmKey(seals: Seals, tenant: string): Promise<void> {
+  const place = placeOf(Buffer.alloc(0))
+  await seals.unseal(tenant, place, await seals.seal(tenant, place, Buffer.alloc(0)))
 }
 
 /** Forgets keys whose day is over. */
@@ -66,14 +91,12 @@ export async function pruneIdempotency(tx: Tx, now: number): Promise<void> {
   await tx.db.deleteFrom('idempotency').where('key', 'in', old).execute()
 }
 
-interface Earlier {
+interface KeptRow extends Earlier {
   readonly request_digest: Buffer
-  readonly status: number
-  readonly sealed: Buffer
 }
 
 /** Puts the row in, or answers the one that is there. */
-async function reserve(tx: Tx, key: Buffer, request: KeyedRequest): Promise<Earlier | undefined> {
+async function reserve(tx: Tx, key: Buffer, request: KeyedRequest): Promise<KeptRow | undefined> {
   const { now, tenant } = request
   await tx.db.deleteFrom('idempotency').where('key', '=', key).where('expires_at', '<=', now).execute()
   const row = {
@@ -95,12 +118,6 @@ async function reserve(tx: Tx, key: Buffer, request: KeyedRequest): Promise<Earl
     .select(['request_digest', 'status', 'sealed'])
     .where('key', '=', key)
     .executeTakeFirstOrThrow()
-}
-
-async function repeat(seals: Seals, key: Buffer, request: KeyedRequest, earlier: Earlier): Promise<Once> {
-  if (!bodyDigest(request).equals(earlier.request_digest)) return { refused: 'key-mismatch' }
-  const text = await seals.unseal(request.tenant, placeOf(key), earlier.sealed)
-  return { answer: { status: earlier.status, text: text.toString() }, replayed: true }
 }
 
 function keyDigest({ tokenId, method, target, key }: KeyedRequest): Buffer {

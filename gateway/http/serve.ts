@@ -9,7 +9,7 @@ import type { Context } from 'hono'
 import { type Store, StoreUnavailable, type Tx } from '../store/store.ts'
 import type { LiveToken } from '../tokens/verify.ts'
 import { admit, admitAnyone, type Admitted, type Denied, type Door, type RateGate } from './admit.ts'
-import { once, pruneIdempotency, type Seals } from './idempotency.ts'
+import { once, openEarlier, pruneIdempotency, type Seals, warmKey } from './idempotency.ts'
 import { codeOf } from './problem.ts'
 import { parse, parseBody, parseQuery, readBody, type ReadBody } from './read-request.ts'
 import { isRefusal, type Refused, TakenBack } from './refused.ts'
@@ -200,8 +200,9 @@ export class Server<M> {
       })
     })
     if (isRefusal(result)) return result
-    const headers = result.replayed ? { 'idempotency-replayed': 'true' } : {}
-    return jsonResponse(result.answer.status, result.answer.text, headers)
+    if ('fresh' in result) return jsonResponse(result.fresh.status, result.fresh.text)
+    const { status, text } = await openEarlier(seals, keyed, result.earlier)
+    return jsonResponse(status, text, { 'idempotency-replayed': 'true' })
   }
 
   /** Nothing leaves before its leaf is durable. */
@@ -321,11 +322,6 @@ function unlessRefused(result: Done<unknown> | Refused): Done<unknown> {
 
 function isDenied(result: Admitted | Denied | undefined): result is Denied {
   return result !== undefined && 'refusal' in result
-}
-
-/** Brings the tenant's data key into memory, so that nothing inside the transaction waits for another read. */
-async function warmKey(seals: Seals, tenant: string): Promise<void> {
-  await seals.seal(tenant, { table: 'idempotency', column: 'sealed', row: '', schema: 1 }, Buffer.alloc(0))
 }
 
 /** Two changes that wanted one name at the same moment: the loser is told so, and may look again. */

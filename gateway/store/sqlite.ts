@@ -77,8 +77,9 @@ class SqliteStore implements Store {
     this.#closed = true
     this.#poll.stop()
     await this.#pumping
-    await this.#writer.close()
+    // The last connection to close folds the log into the file; only the writer may.
     await this.read.destroy()
+    await this.#writer.close()
   }
 
   async #generation(): Promise<string> {
