@@ -24,15 +24,15 @@ export async function demo(input: Input, io: Io): Promise<ExitCode> {
 
 type Undo = () => Promise<unknown>
 
-/** What was made is undone in reverse order, whatever happens. */
+/** What was begun is undone in reverse order, whatever happens; so each undoing is noted before its doing is awaited. */
 async function tell(undo: Undo[]): Promise<Story> {
-  const folder = await mkdtemp(join(tmpdir(), 'gatehouse-demo-'))
-  undo.push(() => rm(folder, { recursive: true, force: true }))
-  const app = await startApp()
-  undo.push(() => app.close())
-  const gate = await startGate({
+  const folder = mkdtemp(join(tmpdir(), 'gatehouse-demo-'))
+  undo.push(async () => rm(await folder, { recursive: true, force: true }))
+  const app = startApp()
+  undo.push(async () => (await app).close())
+  const gate = startGate({
     argv: {
-      data: join(folder, 'data'),
+      data: join(await folder, 'data'),
       publicListen: '127.0.0.1:0',
       adminListen: '127.0.0.1:0',
       pushAllowLoopback: 'true',
@@ -40,10 +40,10 @@ async function tell(undo: Undo[]): Promise<Story> {
     },
     // Not this shell's settings: the demo must never open somebody's real database.
     env: {},
-    cwd: folder,
+    cwd: await folder,
   })
-  undo.push(() => gate.stop())
-  return play(gate, app)
+  undo.push(async () => (await gate).stop())
+  return play(await gate, await app)
 }
 
 async function interruptible(io: Io, body: (undo: Undo[]) => Promise<Story>): Promise<Story> {
@@ -53,7 +53,8 @@ async function interruptible(io: Io, body: (undo: Undo[]) => Promise<Story>): Pr
   try {
     return await Promise.race([body(undo), stopped.promise])
   } finally {
-    for (const step of undo.reverse()) await step()
+    // A step whose doing failed has nothing to undo; the failure itself is on its way out already.
+    for (const step of undo.reverse()) await step().catch(() => {})
     quiet()
   }
 }

@@ -15,6 +15,9 @@ const PATIENCE = 5000
 /** Milliseconds after the last one, in which one too many would show. */
 const SETTLE = 300
 
+/** Once the demo is interrupted and its gate gone, no wait keeps the process. */
+const UNHELD = { ref: false } as const
+
 interface Channel {
   readonly id: string
   readonly path: string
@@ -94,8 +97,8 @@ async function send(gate: RunningGate, channels: Channels, shot: Shot): Promise<
 
 async function arrivals(app: App, bodies: number): Promise<void> {
   const until = Date.now() + PATIENCE
-  while (app.got.size < bodies && Date.now() < until) await pause(20)
-  await pause(SETTLE)
+  while (app.got.size < bodies && Date.now() < until) await pause(20, undefined, UNHELD)
+  await pause(SETTLE, undefined, UNHELD)
 }
 
 /**
@@ -131,7 +134,7 @@ async function refusalRows(api: Client, tenant: string, channel: string, expecte
     const { items } = await api.listRefusals(tenant, channel, { limit: 100 })
     const total = items.reduce((sum, { count }) => sum + count, 0)
     if (total >= expected || Date.now() > until) return items
-    await pause(50)
+    await pause(50, undefined, UNHELD)
   }
 }
 

@@ -73,32 +73,22 @@ function slackShots(secret: string, now: number): Shot[] {
 }
 
 function githubShots(secret: string): Shot[] {
-  const body = json({
-    action: 'opened',
-    issue: { number: 7, title: 'It works' },
-    sender: { id: 1, login: 'octocat' },
-  })
-  const github = (what: string, headers: Shot['headers'], expect: Shot['expect']): Shot => {
-    return { vendor: 'github', what, headers, body, expect }
+  const body = githubBody(7, 'It works')
+  const other = githubBody(8, 'Give me the keys')
+  const github = (what: string, key: string, id: number, bytes: Buffer, expect: Shot['expect']): Shot => {
+    return { vendor: 'github', what, headers: githubHeaders(key, id, bytes), body: bytes, expect }
   }
   return [
-    github('genuine', githubHeaders(secret, 'd0000000-0000-4000-8000-000000000001', body), TAKEN_LATER),
+    github('genuine', secret, 1, body, TAKEN_LATER),
     // The id stands outside GitHub's signature: whoever saw one delivery can send it again under a fresh id.
-    github(
-      'the same under a new delivery id',
-      githubHeaders(secret, 'd0000000-0000-4000-8000-000000000002', body),
-      TAKEN_LATER,
-    ),
-    github(
-      'forged: signed with another secret',
-      githubHeaders('not the secret', 'd0000000-0000-4000-8000-000000000003', body),
-      UNPROVED,
-    ),
+    github('the same under a new delivery id', secret, 2, body, TAKEN_LATER),
+    github('forged: signed with another secret', 'not the secret', 3, other, UNPROVED),
   ]
 }
 
 function pumbleShots(secret: string, now: number): Shot[] {
   const body = pumbleBody('wdemo', 'is anyone there?')
+  const old = pumbleBody('wdemo', 'was anyone there?')
   const foreign = pumbleBody('wother', 'let me in')
   const pumble = (what: string, at: number, bytes: Buffer, expect: Shot['expect']): Shot => {
     return { vendor: 'pumble', what, headers: pumbleHeaders(secret, at, bytes), body: bytes, expect }
@@ -106,7 +96,7 @@ function pumbleShots(secret: string, now: number): Shot[] {
   return [
     pumble('genuine', now, body, TAKEN),
     pumble('the same again', now, body, TAKEN),
-    pumble('stale: ten minutes old, rightly signed', now - STALE * 1000, body, TOO_OLD),
+    pumble('stale: ten minutes old, rightly signed', now - STALE * 1000, old, TOO_OLD),
     pumble("another workspace's, rightly signed", now, foreign, ELSEWHERE),
   ]
 }
@@ -119,6 +109,10 @@ function slackBody(team: string, event: string, text: string): Buffer {
     event_id: event,
     event: { type: 'message', user: 'U0DEMO', channel: 'C0DEMO', text, ts: '1700000000.000100' },
   })
+}
+
+function githubBody(number: number, title: string): Buffer {
+  return json({ action: 'opened', issue: { number, title }, sender: { id: 1, login: 'octocat' } })
 }
 
 function pumbleBody(workspace: string, text: string): Buffer {
@@ -136,8 +130,9 @@ function slackHeaders(secret: string, at: number, body: Buffer): Record<string, 
   return { 'x-slack-request-timestamp': String(at), 'x-slack-signature': `v0=${signature}` }
 }
 
-function githubHeaders(secret: string, id: string, body: Buffer): Record<string, string> {
+function githubHeaders(secret: string, delivery: number, body: Buffer): Record<string, string> {
   const signature = hmac(secret, '', body)
+  const id = `d0000000-0000-4000-8000-00000000000${delivery}`
   return { 'x-github-event': 'issues', 'x-github-delivery': id, 'x-hub-signature-256': `sha256=${signature}` }
 }
 

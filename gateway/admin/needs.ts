@@ -33,7 +33,7 @@ export interface ChannelSource {
 type At = Omit<Place, 'tenant'>
 
 export interface AdminNeeds {
-  random(bytes: number): Buffer
+  readonly random: (bytes: number) => Buffer
   readonly keyring: {
     seal(tenant: string, place: At, bytes: Uint8Array): Promise<Buffer>
     unseal(tenant: string, place: At, blob: Uint8Array): Promise<Buffer>

@@ -10,17 +10,17 @@ const SHORTEST = 8
 /** 256 bits, as much as the MACs they key. */
 const RANDOM_BYTES = 32
 /** Long enough to pass the length check, and the first that a guesser tries. Compared without case and marks. */
-const GUESSED: ReadonlySet<string> = new Set([
-  ...['testtest', 'testing1', 'testsecret', 'webhooksecret', 'signingsecret', 'yoursecrethere', 'password1'],
-  ...['12345678', '123456789', '1234567890', 'qwertyui', 'qwertyuiop', 'abcdefgh', 'letmein1', 'password123'],
-])
+const GUESSED: ReadonlySet<string> = new Set(
+  `testtest testing1 testsecret webhooksecret signingsecret yoursecrethere password1 password123
+   12345678 123456789 1234567890 qwertyui qwertyuiop abcdefgh letmein1`.split(/\s+/),
+)
 
 /** A fresh credential in the vendor's spelling, or undefined where the vendor or the settings want one of its own. */
 export function makeSecret(needs: AdminNeeds, source: ChannelSource, settings: unknown): string | undefined {
-  const { generated, make } = source.credential
-  if (!generated) return undefined
+  const { credential } = source
+  if (!credential.generated) return undefined
   const bytes = needs.random(RANDOM_BYTES)
-  const value = make === undefined ? bytes.toString('base64url') : make(bytes)
+  const value = credential.make?.(bytes) ?? bytes.toString('base64url')
   return keyProblem(source, settings, value) === undefined ? value : undefined
 }
 

@@ -8,7 +8,7 @@ import * as api from '@gatehouse/contract/api.ts'
 import type { Database, Schema } from '../store/schema.ts'
 import type { Tx } from '../store/store.ts'
 import { newId } from '../store/id.ts'
-import { type AdminNeeds, type AdminRefused, isRefused } from './needs.ts'
+import type { AdminNeeds, AdminRefused } from './needs.ts'
 import { page, type PageAsk, type PageOf, timeText } from './page.ts'
 
 /** Standard Webhooks asks for 24 to 64 random bytes. */

@@ -46,7 +46,7 @@ export interface Answered {
 }
 
 export interface Admin {
-  fetch(request: Request): Promise<Response>
+  readonly fetch: (request: Request) => Promise<Response>
 }
 
 interface Env {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiRefusal, Client, Unreachable } from '@gatehouse/contract/client.ts'
 import { eachEngine } from '../../test/support/engines.ts'
-import { startAdmin } from './admin.fixture.ts'
+import { startAdmin } from '../admin.fixture.ts'
 
 async function code(work: Promise<unknown>): Promise<string> {
   const error = await work.then(
@@ -42,7 +42,10 @@ eachEngine('a token reaches its own tenant, within its scopes, while it lives', 
   assert.equal(await code(bound.listEvents()), 'forbidden')
 
   assert.equal(await code(bound.createToken({ name: 'more', scopes: ['channel:write'] })), 'forbidden')
-  assert.equal(await code(bound.createToken({ name: 'else', tenant: other, scopes: ['channel:read'] })), 'not-found')
+  assert.equal(
+    await code(bound.createToken({ name: 'else', tenant: other, scopes: ['channel:read'] })),
+    'not-found',
+  )
   const child = await bound.createToken({ name: 'child', scopes: ['channel:read'], expiresInSeconds: 7200 })
   assert.equal(child.tenant, own, 'a bound token makes bound ones')
   assert.ok(Date.parse(child.expiresAt ?? '') <= Date.parse(made.expiresAt ?? ''), 'none outlives its maker')
@@ -69,7 +72,10 @@ eachEngine('the code of the first start makes one administrator, once', async (e
   assert.match(live, /^([0-9A-Z]{5}-){3}[0-9A-Z]{5}$/)
   assert.equal(await code(anyone.claim({ code: voided })), 'claim-refused')
   assert.equal(await code(anyone.claim({ code: 'wrong' })), 'claim-refused')
-  const both = await Promise.allSettled([anyone.claim({ code: live }), anyone.claim({ code: live.toLowerCase() })])
+  const both = await Promise.allSettled([
+    anyone.claim({ code: live }),
+    anyone.claim({ code: live.toLowerCase() }),
+  ])
   assert.deepEqual(both.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
   const old = await gate.claimCode()
   gate.pass(15 * 60_000)
@@ -138,13 +144,25 @@ eachEngine('a request is read strictly, and its values are never repeated', asyn
   }
   const unknown = await problem(await send('{"name":"x","extra":1}'))
   assert.match(unknown.text, /"path":"extra","message":"is not a field here"/)
-  assert.equal((await problem(await send('{"name":"x"}', { 'content-type': 'text/plain' }))).code, 'content-type')
+  assert.equal(
+    (await problem(await send('{"name":"x"}', { 'content-type': 'text/plain' }))).code,
+    'content-type',
+  )
   assert.equal((await problem(await send(`{"name":"${'x'.repeat(70_000)}"}`))).code, 'too-large')
-  assert.equal((await problem(await send('{"name":"x"}', { 'idempotency-key': '' }))).code, 'idempotency-key-missing')
+  assert.equal(
+    (await problem(await send('{"name":"x"}', { 'idempotency-key': '' }))).code,
+    'idempotency-key-missing',
+  )
   for (const query of ['?limit=0', '?limit=101', '?limit=1&limit=2', '?cursor=', '?unknown=1']) {
     assert.equal((await problem(await send(undefined, {}, `/v1/tenants${query}`))).code, 'bad-request', query)
   }
-  for (const authorization of ['', 'Bearer', `Basic ${token}`, 'Bearer gh_short', `Bearer ${token.slice(0, -1)}A`]) {
+  for (const authorization of [
+    '',
+    'Bearer',
+    `Basic ${token}`,
+    'Bearer gh_short',
+    `Bearer ${token.slice(0, -1)}A`,
+  ]) {
     const refused = await send(undefined, { authorization })
     assert.equal(refused.headers.get('www-authenticate'), 'Bearer realm="gatehouse"')
     assert.equal((await problem(refused)).code, 'unauthenticated')
@@ -205,7 +223,10 @@ eachEngine('a gate that is not ready names the check that fails', async (engine,
   }
   const gate = await startAdmin(engine, { rooms: { vitals } })
   t.after(() => gate.stop())
-  const error = await gate.client().readReadiness().catch((thrown: unknown) => thrown)
+  const error = await gate
+    .client()
+    .readReadiness()
+    .catch((thrown: unknown) => thrown)
   assert.ok(error instanceof ApiRefusal)
   assert.deepEqual([error.problem.code, error.problem.detail], ['unavailable', 'be ready: store failing'])
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { ApiRefusal } from '@gatehouse/contract/client.ts'
 import { eachEngine } from '../../test/support/engines.ts'
 import { StoreUnavailable } from '../store/store.ts'
-import { type Fixture, startAdmin } from './admin.fixture.ts'
+import { type Fixture, startAdmin } from '../admin.fixture.ts'
 
 async function refusal(work: Promise<unknown>): Promise<ApiRefusal> {
   const error = await work.then(
@@ -13,7 +13,10 @@ async function refusal(work: Promise<unknown>): Promise<ApiRefusal> {
   return error
 }
 
-async function countOf(gate: Fixture, table: 'tenant' | 'idempotency' | 'data_key' | 'token'): Promise<number> {
+async function countOf(
+  gate: Fixture,
+  table: 'tenant' | 'idempotency' | 'data_key' | 'token',
+): Promise<number> {
   return (await gate.store.read.selectFrom(table).selectAll().execute()).length
 }
 
@@ -93,7 +96,10 @@ eachEngine('without its kept answer a change has not happened', async (engine, t
   assert.equal(await countOf(gate, 'tenant'), 0)
   assert.equal(await countOf(gate, 'idempotency'), 0)
   keyring.seal = seal
-  assert.equal((await client.listEvents()).items.filter(({ action }) => action === 'tenant.created').length, 0)
+  assert.equal(
+    (await client.listEvents()).items.filter(({ action }) => action === 'tenant.created').length,
+    0,
+  )
 })
 
 eachEngine('no body is shown without its audit entry', async (engine, t) => {
@@ -113,17 +119,23 @@ eachEngine('no body is shown without its audit entry', async (engine, t) => {
   const sealed = await gate.deps.rooms.keyring.seal(tenant, place, Buffer.from('secret body'))
   const row = { id, tenant_id: tenant, channel_id: 'c', source: 's', kind: 'k', credential_id: 'r', sealed }
   await gate.store.write(async ({ db }) => {
-    await db.insertInto('inbox').values({ ...row, signed_at: null, received_at: 1, size: 1 }).execute()
+    await db
+      .insertInto('inbox')
+      .values({ ...row, signed_at: null, received_at: 1, size: 1 })
+      .execute()
   })
   assert.equal((await refusal(client.readDeliveryBody(tenant, id))).problem.code, 'internal')
 })
 
-eachEngine('an answer that is not of its shape does not leave, and its change is taken back', async (engine, t) => {
-  const gate = await startAdmin(engine, { rooms: { replayDays: Number.NaN } })
-  t.after(() => gate.stop())
-  const { client } = await gate.administrator()
-  const { id: tenant } = await client.createTenant({ name: 'x' })
-  const made = client.createChannel(tenant, { name: 'x', source: 'timeless' })
-  assert.equal((await refusal(made)).problem.code, 'internal')
-  assert.deepEqual((await client.listChannels(tenant)).items, [])
-})
+eachEngine(
+  'an answer that is not of its shape does not leave, and its change is taken back',
+  async (engine, t) => {
+    const gate = await startAdmin(engine, { rooms: { replayDays: Number.NaN } })
+    t.after(() => gate.stop())
+    const { client } = await gate.administrator()
+    const { id: tenant } = await client.createTenant({ name: 'x' })
+    const made = client.createChannel(tenant, { name: 'x', source: 'timeless' })
+    assert.equal((await refusal(made)).problem.code, 'internal')
+    assert.deepEqual((await client.listChannels(tenant)).items, [])
+  },
+)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { ApiRefusal } from '@gatehouse/contract/client.ts'
 import { eachEngine } from '../../test/support/engines.ts'
-import { startAdmin } from './admin.fixture.ts'
+import { startAdmin } from '../admin.fixture.ts'
 
 const DAY = 86_400_000
 
@@ -20,18 +20,24 @@ eachEngine('one key has one effect, however often and however close together', a
   assert.equal(gate.events.filter(({ action }) => action === 'credential.created').length, 1)
 })
 
-eachEngine('the same key with another body is refused; another path or token is another key', async (engine, t) => {
-  const gate = await startAdmin(engine)
-  t.after(() => gate.stop())
-  const { client } = await gate.administrator()
-  const once = { idempotencyKey: 'same' }
-  await client.createTenant({ name: 'a' }, once)
-  const error = await client.createTenant({ name: 'b' }, once).catch((thrown: unknown) => thrown)
-  assert.ok(error instanceof ApiRefusal && error.problem.code === 'idempotency-mismatch')
-  const second = await client.createToken({ name: 'second', scopes: ['tenant:write', 'tenant:read'] }, once)
-  await gate.client(second.token).createTenant({ name: 'b' }, once)
-  assert.deepEqual((await client.listTenants()).items.map(({ name }) => name), ['b', 'a'])
-})
+eachEngine(
+  'the same key with another body is refused; another path or token is another key',
+  async (engine, t) => {
+    const gate = await startAdmin(engine)
+    t.after(() => gate.stop())
+    const { client } = await gate.administrator()
+    const once = { idempotencyKey: 'same' }
+    await client.createTenant({ name: 'a' }, once)
+    const error = await client.createTenant({ name: 'b' }, once).catch((thrown: unknown) => thrown)
+    assert.ok(error instanceof ApiRefusal && error.problem.code === 'idempotency-mismatch')
+    const second = await client.createToken({ name: 'second', scopes: ['tenant:write', 'tenant:read'] }, once)
+    await gate.client(second.token).createTenant({ name: 'b' }, once)
+    assert.deepEqual(
+      (await client.listTenants()).items.map(({ name }) => name),
+      ['b', 'a'],
+    )
+  },
+)
 
 eachEngine('a refused change keeps no key, and a day later a key is free again', async (engine, t) => {
   const gate = await startAdmin(engine)

@@ -71,7 +71,11 @@ export async function once(
 }
 
 /** The answer of the first time, opened. */
-export async function openEarlier(seals: Seals, request: KeyedRequest, earlier: Earlier): Promise<KeptAnswer> {
+export async function openEarlier(
+  seals: Seals,
+  request: KeyedRequest,
+  earlier: Earlier,
+): Promise<KeptAnswer> {
   const text = await seals.unseal(request.tenant, placeOf(keyDigest(request)), earlier.sealed)
   return { status: earlier.status, text: text.toString() }
 }

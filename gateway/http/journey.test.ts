@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { ApiRefusal } from '@gatehouse/contract/client.ts'
 import { eachEngine } from '../../test/support/engines.ts'
 import { newId } from '../store/id.ts'
-import { type Fixture, startAdmin } from './admin.fixture.ts'
+import { type Fixture, startAdmin } from '../admin.fixture.ts'
 
 const DAY = 86_400_000
 
@@ -24,7 +24,13 @@ async function deliver(gate: Fixture, tenant: string, channel: string, body: str
   const sealed = await gate.deps.rooms.keyring.seal(tenant, place, Buffer.from(body))
   const row = { id, tenant_id: tenant, channel_id: channel, source: 'timely', kind: 'message', sealed }
   const rest = { credential_id: 'crd_x', signed_at: null, received_at: now, size: body.length }
-  await gate.store.write(async (tx) => void (await tx.db.insertInto('inbox').values({ ...row, ...rest }).execute()))
+  await gate.store.write(
+    async (tx) =>
+      void (await tx.db
+        .insertInto('inbox')
+        .values({ ...row, ...rest })
+        .execute()),
+  )
   return id
 }
 
@@ -35,7 +41,10 @@ eachEngine('an administrator sets a tenant up and looks at what came', async (en
 
   const { id: tenant } = await client.createTenant({ name: 'Harbour' })
   assert.equal(await code(client.createTenant({ name: 'Harbour' })), 'conflict')
-  assert.deepEqual((await client.listTenants()).items.map(({ name }) => name), ['Harbour'])
+  assert.deepEqual(
+    (await client.listTenants()).items.map(({ name }) => name),
+    ['Harbour'],
+  )
   assert.equal((await client.listSources()).items.length, 2)
 
   const channel = await client.createChannel(tenant, { name: 'chat', source: 'timely', workspaces: ['W1'] })
@@ -72,14 +81,20 @@ eachEngine('an administrator sets a tenant up and looks at what came', async (en
   assert.deepEqual([renamed.name, renamed.inlineBody, renamed.channels], ['the app', true, [channel.id]])
 
   const delivery = await deliver(gate, tenant, channel.id, 'raw bytes')
-  assert.deepEqual((await client.listDeliveries(tenant)).items.map(({ id }) => id), [delivery])
+  assert.deepEqual(
+    (await client.listDeliveries(tenant)).items.map(({ id }) => id),
+    [delivery],
+  )
   assert.deepEqual((await client.listDeliveries(tenant, { state: 'dead' })).items, [])
   assert.equal(Buffer.from(await client.readDeliveryBody(tenant, delivery)).toString(), 'raw bytes')
   const replayed = await client.replayDelivery(tenant, delivery, { reason: 'the app was down' })
   assert.equal(replayed.dispatches.length, 1)
   const [dispatch] = (await client.readDelivery(tenant, delivery)).dispatches
   assert.deepEqual([dispatch?.state, dispatch?.replay], ['pending', true])
-  assert.equal((await client.listDeliveries(tenant, { state: 'pending', subscription: pushed.id })).items.length, 1)
+  assert.equal(
+    (await client.listDeliveries(tenant, { state: 'pending', subscription: pushed.id })).items.length,
+    1,
+  )
 
   await client.removeSubscription(tenant, pushed.id)
   assert.equal(await code(client.readSubscription(tenant, pushed.id)), 'not-found')
@@ -139,7 +154,15 @@ eachEngine('a channel is refused what would only look like protection', async (e
   await client.createCredential(tenant, any.id, { value: 'not hexadecimal' })
   const change = client.changeChannel(tenant, any.id, { settings: { mode: 'hex' } })
   assert.equal(await code(change), 'conflict', 'settings must fit the credentials that count')
-  for (const value of ['changeme', 'secret', 'short', 'whsec_secret', ' padded-secret ', 'xxxxxxxxxx', '12345678']) {
+  for (const value of [
+    'changeme',
+    'secret',
+    'short',
+    'whsec_secret',
+    ' padded-secret ',
+    'xxxxxxxxxx',
+    '12345678',
+  ]) {
     assert.equal(await code(client.createCredential(tenant, any.id, { value })), 'bad-request', value)
   }
   const timeless = await client.createChannel(tenant, { name: 'old', source: 'timeless' })
@@ -155,7 +178,11 @@ eachEngine('a pull subscription takes and opens what is its own, and nothing els
   const { client } = await gate.administrator()
   const { id: tenant } = await client.createTenant({ name: 'Harbour' })
   const { id: channel } = await client.createChannel(tenant, { name: 'chat', source: 'timely' })
-  const { token, id } = await client.createSubscription(tenant, { name: 'app', mode: 'pull', channels: [channel] })
+  const { token, id } = await client.createSubscription(tenant, {
+    name: 'app',
+    mode: 'pull',
+    channels: [channel],
+  })
   assert.ok(token !== undefined)
   const app = gate.client(token)
   assert.equal((await app.whoAmI()).subscription, id)

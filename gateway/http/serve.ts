@@ -114,25 +114,21 @@ export class Server<M> {
     asked: Asked,
     admitted: Admitted | undefined,
   ): Promise<Response | Refused> {
+    const { rooms, store } = this.#deps
     const call = this.#call(asked, admitted)
     switch (row.kind) {
       case 'open':
-        return answer(row, await row.run(this.#deps.rooms, { ...call, body: null }))
+        return answer(row, await row.run(rooms, { ...call, body: null }))
       case 'claim':
-        return await this.#claim(route, row, call, asked)
-    }
-    // Only rows for anyone come without a token, and those have been served.
-    if (admitted === undefined) return { refused: 'bearer', why: 'missing' }
-    const known = { ...call, caller: admitted.caller }
-    switch (row.kind) {
+        return await this.#claim(route, row, call)
       case 'read':
-        return answer(row, await row.run(this.#deps.rooms, { ...known, body: null }, this.#deps.store.read))
+        return answer(row, await row.run(rooms, { ...known(call, admitted), body: null }, store.read))
       case 'reveal':
-        return await this.#reveal(row, known)
+        return await this.#reveal(row, known(call, admitted))
       case 'change':
-        return await this.#change(row, known, asked)
+        return await this.#change(row, known(call, admitted), asked)
       case 'pull':
-        return await this.#pull(row, known, asked)
+        return await this.#pull(row, known(call, admitted), asked)
     }
   }
 
@@ -152,7 +148,6 @@ export class Server<M> {
     route: string,
     row: Row<M> & { kind: 'claim' },
     call: Call<unknown, unknown, unknown>,
-    asked: Asked,
   ): Promise<Response | Refused> {
     const { store, rooms } = this.#deps
     try {
@@ -164,7 +159,7 @@ export class Server<M> {
       })
       return jsonResponse(row.answer.status, text)
     } catch (error) {
-      if (error instanceof TakenBack) await this.#noteDenied(route, asked.requestId, error.refusal)
+      if (error instanceof TakenBack) await this.#noteDenied(route, call.requestId, error.refusal)
       throw error
     }
   }
@@ -238,20 +233,20 @@ export class Server<M> {
 
   async #pull(
     row: Row<M> & { kind: 'pull' },
-    known: Known<unknown, unknown, unknown>,
+    call: Known<unknown, unknown, unknown>,
     asked: Asked,
   ): Promise<Response | Refused> {
-    const { subscription: id, tenant } = known.caller
+    const { subscription: id, tenant } = call.caller
     if (id === null || tenant === null) return { refused: 'who', wanted: "a pull subscription's token" }
     const isLive = async () => !isDenied(await this.#admitAgain(row, asked.request))
     const begin = (signal: AbortSignal) =>
-      row.run(this.#deps.rooms, { ...known, subscriber: { id, tenant }, signal })
+      row.run(this.#deps.rooms, { ...call, subscriber: { id, tenant }, signal })
     if (row.answer.as === 'events') {
       const items = (signal: AbortSignal) => begin(signal) as AsyncIterable<unknown> // such rows answer one
-      return streamed(asked.context, row.answer, items, isLive, known.signal)
+      return streamed(asked.context, row.answer, items, isLive, call.signal)
     }
-    const result = await (begin(known.signal) as Promise<unknown>) // and all others a promise
-    const waited = this.#deps.clock() - known.now
+    const result = await (begin(call.signal) as Promise<unknown>) // and all others a promise
+    const waited = this.#deps.clock() - call.now
     // Revoked while it waited: what was leased goes back when the lease lapses.
     if (waited > WAITED_MS && !(await isLive())) return { refused: 'bearer', why: 'revoked' }
     return answer(row, result)
@@ -297,6 +292,15 @@ export class Server<M> {
     this.#deps.failed(route, requestId, error)
     return { refused: 'failed' }
   }
+}
+
+/** Only rows for anyone come without a token; one that did elsewhere must not go on as nobody. */
+function known<C extends object>(
+  call: C,
+  admitted: Admitted | undefined,
+): C & { readonly caller: LiveToken } {
+  if (admitted === undefined) throw new Error('serve a route: no token was verified, wanted one')
+  return { ...call, caller: admitted.caller }
 }
 
 type Read = Pick<Asked, 'query' | 'body' | 'bytes'>

@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import type { Leased } from '@gatehouse/contract/api.ts'
 import { eachEngine } from '../../test/support/engines.ts'
 import type { Pull } from '../routes.ts'
-import { type Fixture, startAdmin } from './admin.fixture.ts'
+import { type Fixture, startAdmin } from '../admin.fixture.ts'
 
 type Item = z.infer<typeof Leased>
 
@@ -35,8 +35,13 @@ class Feed {
     this.#next.resolve(next)
   }
 
-  async *stream(_: unknown, signal: AbortSignal): ReturnType<Pull['stream']> & AsyncGenerator<{ item: Item } | { heartbeat: true }> {
-    const gone = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined)))
+  async *stream(
+    _: unknown,
+    signal: AbortSignal,
+  ): ReturnType<Pull['stream']> & AsyncGenerator<{ item: Item } | { heartbeat: true }> {
+    const gone = new Promise<undefined>((resolve) =>
+      signal.addEventListener('abort', () => resolve(undefined)),
+    )
     try {
       yield { heartbeat: true }
       for (;;) {

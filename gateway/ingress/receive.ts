@@ -22,7 +22,7 @@ import type { RefusalCode } from '@gatehouse/contract/refusals.ts'
 import { StoreUnavailable } from '../store/store.ts'
 import type { Accepted, Proved } from './accept.ts'
 import { type Channel, liveAt } from './channel.ts'
-import { accepted, refused, type Reply } from './reply.ts'
+import { accepted, refused, type Reply, send } from './reply.ts'
 import type { RawBodies, RawRefusal } from './raw.ts'
 import { read } from './read.ts'
 import type { Refused } from './refusals.ts'
@@ -39,9 +39,6 @@ const CONTENT_TYPES: ReadonlySet<string> = new Set([
   'text/plain',
 ])
 const RETRY_SECONDS = 5
-/** How long, and how much, is read and thrown away after an early answer. */
-const LINGER_MS = 500
-const LINGER_BYTES = 4 * 1024 * 1024
 /** A paused channel asks its vendor to come back later. */
 const PAUSED_SECONDS = 300
 
@@ -106,7 +103,22 @@ export class Receiver {
     }
     bodies.release(exchange.bytes)
     send(request, response, reply, exchange.requestId)
+    await this.#noteEarly(request, exchange)
     this.#report(exchange, reply)
+  }
+
+  /** Refusals from before the channel was looked up are its operator's business too; the answer is out by now. */
+  async #noteEarly(request: IncomingMessage, exchange: Exchange): Promise<void> {
+    const { channel: known, reason, requestId } = exchange
+    if (known !== undefined || reason === undefined || reason === 'no-such-channel') return
+    try {
+      const channel = await this.#needs.find(channelId(request.url ?? ''))
+      if (channel === undefined) return
+      exchange.channel = channel
+      this.#needs.noteRefusal({ tenant: channel.tenant, channel: channel.id, reason, detail: '', requestId })
+    } catch (error) {
+      this.#needs.failed(requestId, undefined, error)
+    }
   }
 
   /** The list of steps. */
@@ -119,7 +131,7 @@ export class Receiver {
     exchange.bytes = body.length
     const raw = rawRequest(request, body)
 
-    const channel = await this.#needs.find(PATH.exec(raw.target)?.[1] ?? '')
+    const channel = await this.#needs.find(channelId(raw.target))
     if (channel === undefined) {
       decoy(raw)
       return this.#refuse(exchange, refused('no-such-channel'), 'no-such-channel')
@@ -212,6 +224,11 @@ export class Receiver {
   }
 }
 
+/** The id in the path; '' names no channel. */
+function channelId(target: string): string {
+  return PATH.exec(target)?.[1] ?? ''
+}
+
 function outcomeOf({ reason, accepted: taken }: Exchange): Outcome['outcome'] {
   if (reason === 'failed' || reason === 'store-unavailable') return 'failed'
   if (reason !== undefined) return 'refused'
@@ -279,31 +296,4 @@ function detailOf(refusal: ProofRefusal): string {
     case 'decider-failed':
       return ''
   }
-}
-
-function send(request: IncomingMessage, response: ServerResponse, reply: Reply, requestId: string): void {
-  if (response.destroyed) return
-  response.writeHead(reply.status, [...reply.headers, 'gatehouse-request-id', requestId])
-  if (request.complete) return void response.end(reply.body)
-  response.write(reply.body)
-  linger(request, () => response.end())
-}
-
-/**
- * Reads on for a moment after an early answer: a connection closed under a sender that still writes is reset, and the
- * reset throws the answer away before it is read.
- */
-function linger(request: IncomingMessage, done: () => void): void {
-  let left = LINGER_BYTES
-  const timer = setTimeout(end, LINGER_MS)
-  function end(): void {
-    clearTimeout(timer)
-    request.off('data', drop).off('end', end).off('close', end)
-    done()
-  }
-  function drop(chunk: Buffer): void {
-    left -= chunk.length
-    if (left < 0) end()
-  }
-  request.on('data', drop).once('end', end).once('close', end).resume()
 }

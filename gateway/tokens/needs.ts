@@ -3,7 +3,7 @@
  */
 
 export interface TokenNeeds {
-  random(bytes: number): Buffer
+  readonly random: (bytes: number) => Buffer
 }
 
 /** `absent`: not there, or not the caller's. `beyond-own`: more than the caller may do. `claim`: not a live code. */

@@ -14,12 +14,10 @@ function row(over: Partial<TokenRow> = {}): TokenRow {
 test('a live token says whose it is and what it may', () => {
   const token = LiveToken.verify(TEXT, row(), NOW)
   assert.ok(token instanceof LiveToken)
-  assert.deepEqual([token.id, token.tenant, token.may('channel:read'), token.may('channel:write')], [
-    'tok_1',
-    'ten_1',
-    true,
-    false,
-  ])
+  assert.deepEqual(
+    [token.id, token.tenant, token.may('channel:read'), token.may('channel:write')],
+    ['tok_1', 'ten_1', true, false],
+  )
 })
 
 test('every way not to be live has its name', () => {

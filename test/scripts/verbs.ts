@@ -30,6 +30,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   slack,
   again,
   keep,
+  until,
   async stdout(world, [pattern = '']) {
     assert.match(world.last.stdout, new RegExp(pattern, 'm'))
   },
@@ -51,6 +52,14 @@ async function gatehouse(world: World, words: readonly string[]): Promise<void> 
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
   await closed
   world.last = { exit: child.exitCode, stdout, stderr }
+}
+
+/** until <pattern> <words of gatehouse>: asks again until the answer matches, for what is written a little later. */
+async function until(world: World, [pattern = '', ...words]: readonly string[]): Promise<void> {
+  const end = Date.now() + PATIENCE
+  do await gatehouse(world, words)
+  while (!new RegExp(pattern, 'm').test(world.last.stdout) && Date.now() < end)
+  assert.match(world.last.stdout, new RegExp(pattern, 'm'))
 }
 
 async function gate(world: World, [verb]: readonly string[]): Promise<void> {
@@ -76,8 +85,8 @@ function sameListeners(world: World): Record<string, string> {
 async function app(world: World, [verb, argument = '']: readonly string[]): Promise<void> {
   if (verb === 'up') return startApp(world)
   if (verb === 'checks') return checkSignatures(world, argument)
-  const until = Date.now() + PATIENCE
-  while (world.got.length < Number(argument) && Date.now() < until) await pause(25)
+  const end = Date.now() + PATIENCE
+  while (world.got.length < Number(argument) && Date.now() < end) await pause(25)
   await pause(SETTLE)
   assert.equal(world.got.length, Number(argument), 'deliveries that reached the app')
   world.last = { exit: 0, stdout: world.got.map(({ body }) => body).join('\n'), stderr: '' }

@@ -8,23 +8,23 @@ import type { AddressInfo } from 'node:net'
 import { serve, type ServerType } from '@hono/node-server'
 import { Client } from '@gatehouse/contract/client.ts'
 import { z } from 'zod'
-import type { Engine } from '../../test/support/engines.ts'
-import type { ChannelSource } from '../admin/needs.ts'
-import { append } from '../audit/append.ts'
-import { AUDIT_ACTIONS, type AuditEvent } from '../audit/events.ts'
-import { isPlaceholder } from '../placeholder.ts'
-import type { Rooms } from '../routes.ts'
-import { openKeyring } from '../secrets/keyring.ts'
-import { fileRoot, rootKeyOf } from '../secrets/roots/file.ts'
-import { newId } from '../store/id.ts'
-import { openStore } from '../store/open.ts'
-import type { Store, Tx } from '../store/store.ts'
-import { makeClaimCode } from '../tokens/claim.ts'
-import { TokenDoor } from '../tokens/door.ts'
-import { issueToken } from '../tokens/issue.ts'
-import { revokeTokensOf } from '../tokens/tokens.ts'
-import { type AdminDeps, type Answered, makeAdmin } from './admin.ts'
-import type { ApiEvent } from './serve.ts'
+import type { Engine } from '../test/support/engines.ts'
+import type { ChannelSource } from './admin/needs.ts'
+import { append } from './audit/append.ts'
+import { AUDIT_ACTIONS, type AuditEvent } from './audit/events.ts'
+import { isPlaceholder } from './placeholder.ts'
+import type { Rooms } from './routes.ts'
+import { openKeyring } from './secrets/keyring.ts'
+import { fileRoot, rootKeyOf } from './secrets/roots/file.ts'
+import { newId } from './store/id.ts'
+import { openStore } from './store/open.ts'
+import type { Store, Tx } from './store/store.ts'
+import { makeClaimCode } from './tokens/claim.ts'
+import { TokenDoor } from './tokens/door.ts'
+import { issueToken } from './tokens/issue.ts'
+import { revokeTokensOf } from './tokens/tokens.ts'
+import { type AdminDeps, type Answered, makeAdmin } from './http/admin.ts'
+import type { ApiEvent } from './http/serve.ts'
 
 type Need = Omit<Rooms, 'openapi'>
 
@@ -104,7 +104,7 @@ export async function startAdmin(engine: Engine, otherwise: Otherwise = {}): Pro
   }
 }
 
-async function listen(deps: AdminDeps): Promise<{ url: string; close(): Promise<void> }> {
+async function listen(deps: AdminDeps): Promise<{ url: string; close: () => Promise<void> }> {
   const { fetch } = makeAdmin(deps)
   const server: ServerType = serve({ fetch, hostname: '127.0.0.1', port: 0 })
   await once(server, 'listening')
