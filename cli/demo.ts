@@ -54,7 +54,7 @@ async function interruptible(io: Io, body: (undo: Undo[]) => Promise<Story>): Pr
     return await Promise.race([body(undo), stopped.promise])
   } finally {
     // A step whose doing failed has nothing to undo; the failure itself is on its way out already.
-    for (const step of undo.reverse()) await step().catch(() => {})
+    for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step().catch(() => {})
     quiet()
   }
 }

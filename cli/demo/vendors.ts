@@ -42,8 +42,7 @@ const TAKEN = { status: 200, kept: '', app: 1 }
 const TAKEN_LATER = { ...TAKEN, status: 202 }
 const UNPROVED = { status: 401, kept: 'signature', app: 0 }
 const TOO_OLD = { status: 401, kept: 'timestamp', app: 0 }
-/** Turned away before anything is known of it, so there is no channel to keep a reason for. */
-const TOO_LARGE = { status: 413, kept: '', app: 0 }
+const TOO_LARGE = { status: 413, kept: 'too-large', app: 0 }
 const ELSEWHERE = { status: 403, kept: 'other-workspace', app: 0 }
 
 function slackShots(secret: string, now: number): Shot[] {

@@ -18,6 +18,8 @@ export interface RateGate {
 
 export interface Door {
   verify(presented: string): Promise<LiveToken | TokenDenied>
+  /** Called after every change: it may have ended a token. */
+  forget(): void
 }
 
 export interface Admission {

@@ -25,6 +25,7 @@ eachEngine('a verifier that throws lets nobody in', async (engine, t) => {
   const gate = await startAdmin(engine, {
     deps: ({ door }) => ({
       door: {
+        forget: () => door.forget(),
         async verify(presented) {
           if (fault !== undefined) throw fault
           return await door.verify(presented)

@@ -194,6 +194,7 @@ export class Server<M> {
         return { status: row.answer.status, text }
       })
     })
+    this.#deps.door.forget()
     if (isRefusal(result)) return result
     if ('fresh' in result) return jsonResponse(result.fresh.status, result.fresh.text)
     const { status, text } = await openEarlier(seals, keyed, result.earlier)

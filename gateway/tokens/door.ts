@@ -30,7 +30,7 @@ export class TokenDoor {
     this.#store = store
     this.#now = now
     this.#rows = new LRUCache({ max: REMEMBERED })
-    this.#stopListening = store.listen('config', () => this.#forget())
+    this.#stopListening = store.listen('config', () => this.forget())
   }
 
   async verify(presented: string): Promise<LiveToken | TokenDenied> {
@@ -39,6 +39,12 @@ export class TokenDoor {
     const verdict = LiveToken.verify(presented, await this.#row(digest), this.#now())
     if (verdict instanceof LiveToken) this.#note(verdict.id)
     return verdict
+  }
+
+  /** Reads every token anew from now on; whoever has just changed one calls it, and need not wait to hear of itself. */
+  forget(): void {
+    this.#generation++
+    this.#rows.clear()
   }
 
   /** Writes what is left to note and stops listening. */
@@ -63,11 +69,6 @@ export class TokenDoor {
     // A row read before an announcement may be older than what was announced.
     if (row !== undefined && generation === this.#generation) this.#rows.set(key, { row, readAt })
     return row
-  }
-
-  #forget(): void {
-    this.#generation++
-    this.#rows.clear()
   }
 
   #note(id: string): void {
