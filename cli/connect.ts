@@ -84,16 +84,13 @@ async function troubleOf(cause: unknown): Promise<unknown> {
   if (!(cause instanceof ApiRefusal)) return cause
   const { problem, retryAfterSeconds } = cause
   const faults = (problem.errors ?? []).map(({ path, message }) => `${path}: ${message}`)
-  const sentence = [lowered(cause.message), ...faults].join('; ')
-  return refused(sentence, hintFor(problem.code, retryAfterSeconds))
+  const sentence = [cause.message, ...faults].join('; ')
+  return refused(sentence, hintFor(problem, retryAfterSeconds))
 }
 
-function hintFor(code: ApiRefusal['problem']['code'], wait: number | undefined): string | undefined {
+function hintFor({ code, requestId }: ApiRefusal['problem'], wait: number | undefined): string | undefined {
+  if (code === 'internal' && requestId !== undefined) return `look for ${requestId} in the gate's log`
   if (code === 'unauthenticated') return 'run gatehouse claim <code> first, or set GATEHOUSE_TOKEN_FILE'
   if (code === 'forbidden') return 'gatehouse whoami shows what this token may do'
   return wait === undefined ? undefined : `try again in ${wait} s`
-}
-
-function lowered(sentence: string): string {
-  return sentence.charAt(0).toLowerCase() + sentence.slice(1)
 }

@@ -22,7 +22,8 @@ export interface RunningGate {
   readonly adminUrl: string
   /** At the first start only. */
   readonly claim: string | undefined
-  stop(): Promise<void>
+  /** `signal` is what asked for it, for the log. */
+  stop(signal?: string): Promise<void>
 }
 
 export async function startGate(options: Start): Promise<RunningGate> {

@@ -12,7 +12,7 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
   /** Calls back on SIGINT or SIGTERM; the answer takes the listener away again. */
-  onStop(listener: () => void): () => void
+  onStop(listener: (signal: string) => void): () => void
 }
 
 export function answer(io: Io, text: string): void {
@@ -20,12 +20,12 @@ export function answer(io: Io, text: string): void {
 }
 
 export function remark(io: Io, kind: 'error' | 'warning' | 'hint', text: string): void {
-  io.stderr.write(`gatehouse: ${kind}: ${plain(text)}\n`)
+  io.stderr.write(`gatehouse: ${kind}: ${plain(lowered(text))}\n`)
 }
 
-/** A line of progress that is neither trouble nor answer. */
-export function note(io: Io, text: string): void {
-  io.stderr.write(`gatehouse: ${plain(text)}\n`)
+/** A sentence of the gate's begins small here; `GATEHOUSE_URL` and the like stay as they are. */
+function lowered(sentence: string): string {
+  return sentence.replace(/^[A-Z](?![A-Z])/, (letter) => letter.toLowerCase())
 }
 
 /** Text from a vendor, an app or the gate, made safe for a terminal: control characters show as `\x1b`. */

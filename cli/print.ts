@@ -57,7 +57,7 @@ function cut(text: string): string {
 }
 
 function textOf(value: unknown): string {
-  if (value === undefined || value === null) return '-'
+  if (value === undefined || value === null || value === '') return '-'
   if (Array.isArray(value) && value.every((entry) => typeof entry === 'string')) return value.join(',')
   return typeof value === 'string' ? value : JSON.stringify(value)
 }

@@ -13,8 +13,7 @@ export async function up(input: Input, io: Io): Promise<ExitCode> {
   const stopped = asked(io)
   const gate = await startGate({ argv: overridesOf(input), env: io.env, cwd: io.cwd })
   answer(io, input.flag('json') ? readyLine(gate) : welcome(gate))
-  await stopped
-  await gate.stop()
+  await gate.stop(await stopped)
   return EXIT.done
 }
 
@@ -29,11 +28,11 @@ function overridesOf(input: Input): Readonly<Record<string, string>> {
   return Object.fromEntries(given)
 }
 
-function asked(io: Io): Promise<void> {
+function asked(io: Io): Promise<string> {
   return new Promise((resolve) => {
-    const quiet = io.onStop(() => {
+    const quiet = io.onStop((signal) => {
       quiet()
-      resolve()
+      resolve(signal)
     })
   })
 }

@@ -222,7 +222,13 @@ export const Channel = z.strictObject({
 })
 export const ChannelList = list(Channel)
 
-export const NewCredential = z.strictObject({ label: name.optional(), value: secretText.optional() })
+/** What a credential is for where a source has several, such as `verify-token`; '' is the source's own. */
+const role = z.string().regex(/^[a-z-]{0,32}$/)
+export const NewCredential = z.strictObject({
+  label: name.optional(),
+  role: role.optional(),
+  value: secretText.optional(),
+})
 export const Rotation = z.strictObject({
   value: secretText.optional(),
   overlapSeconds: z.int().min(0).max(OVERLAP.mostSeconds).default(OVERLAP.usualSeconds),
@@ -231,6 +237,7 @@ export const Credential = z.strictObject({
   id: credentialId,
   channel: channelId,
   label: z.string(),
+  role: z.string(),
   /** `overlap`: rotated, still good until `expiresAt`. */
   state: z.enum(['live', 'overlap', 'expired', 'revoked']),
   createdAt: time,

@@ -7,7 +7,6 @@ import { randomBytes } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
-import { PULL_SCOPE } from '@gatehouse/contract/api.ts'
 import { append, appendAll } from './audit/append.ts'
 import type { Config } from './config.ts'
 import { type Delivery, startDelivery } from './delivery/deliver.ts'
@@ -16,6 +15,7 @@ import { type Dialler, openDialler } from './egress/dial.ts'
 import { parseCidr } from './egress/address-text.ts'
 import { pushUrl } from './egress/target.ts'
 import { makeAdmin } from './http/admin.ts'
+import { RATE_CLASSES } from './http/route.ts'
 import { publicServer } from './http/public.ts'
 import { Acceptor } from './ingress/accept.ts'
 import { ChannelBook } from './ingress/channel.ts'
@@ -37,7 +37,7 @@ import type { Rooms } from './routes.ts'
 import type { Keyring } from './secrets/keyring.ts'
 import { Secret } from './secrets/sealed.ts'
 import { Pruner } from './store/prune.ts'
-import type { Store } from './store/store.ts'
+import { type Store, StoreUnavailable } from './store/store.ts'
 import { TokenDoor } from './tokens/door.ts'
 import { issueToken } from './tokens/issue.ts'
 import { revokeTokensOf } from './tokens/tokens.ts'
@@ -71,7 +71,12 @@ export async function wire(parts: Parts): Promise<Wired> {
     config.redisUrl === undefined
       ? undefined
       : await openRedis(config.redisUrl.reveal(), (fault) => log.emit('limits.redis-unavailable', { fault }))
-  const rates = new Rates({ ingressRate: config.ingressRate, redis, prefix: 'gatehouse' })
+  const rates = new Rates({
+    classes: RATE_CLASSES,
+    ingressRate: config.ingressRate,
+    redis,
+    prefix: 'gatehouse',
+  })
   const dialler = openDialler({ config: egressConfig(config), resolve: resolveAll })
   const delivery = startDelivery(deliveryNeeds(parts, dialler))
   const ingress = wireIngress(parts, rates)
@@ -174,6 +179,13 @@ function wireIngress(parts: Parts, rates: Rates) {
       )
     },
     credentialUsed: (id) => uses.note(id),
+    publicUrl: config.publicUrl,
+    vendorKey: async () => {
+      throw new StoreUnavailable('read a vendor key: no source of this version has one')
+    },
+    visit: async () => {
+      throw new StoreUnavailable('visit a vendor URL: no source of this version asks for it')
+    },
     ...ingressReport(log, metrics, bodies),
     newRequestId,
     clock,
@@ -216,8 +228,7 @@ function rooms(parts: Parts, delivery: Delivery, gauge: Rooms['vitals']): Omit<R
       return 'refused' in replayed ? [] : replayed.dispatches
     },
     bodyOf: (content) => unpack(content).body,
-    issueToken: (tx, { name, tenant, subscription, now }) =>
-      issueToken(tx, randomBytes, now, { name, tenant, subscription, scopes: [PULL_SCOPE], expiresAt: null }),
+    issueToken: (tx, { now, ...ask }) => issueToken(tx, randomBytes, now, { ...ask, expiresAt: null }),
     revokeTokensOf: (tx, subscription) => revokeTokensOf(tx, subscription, parts.clock()),
     publicUrl: config.publicUrl,
     replayDays: config.replayDays,

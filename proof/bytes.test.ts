@@ -52,11 +52,13 @@ test('no text reads as bytes that are spelled otherwise', () => {
 })
 
 test('what is not whole and strict is refused', () => {
-  for (const text of ['0', 'abc', 'zz', '0x00', ' 00', '00 ', '00\n', 'ä0']) assert.equal(fromHex(text), undefined, text)
+  for (const text of ['0', 'abc', 'zz', '0x00', ' 00', '00 ', '00\n', 'ä0'])
+    assert.equal(fromHex(text), undefined, text)
   // A last character whose unused bits are set is a second spelling of the same bytes.
   for (const text of ['A', 'AAAAA', 'AB==', 'AAB=', 'A A=', 'AA\n==', '-_-_', 'AA===', '=AAA', 'é==='])
     assert.equal(fromBase64(text), undefined, text)
-  for (const text of ['A', 'AB', 'AAB', '+/+/', 'A A', 'AA\n']) assert.equal(fromBase64Url(text), undefined, text)
+  for (const text of ['A', 'AB', 'AAB', '+/+/', 'A A', 'AA\n'])
+    assert.equal(fromBase64Url(text), undefined, text)
 })
 
 test('two different lists of parts never give the same bytes', () => {

@@ -14,10 +14,13 @@ function last(entries: readonly string[]): string {
 
 test('a hash is SHA-256 of 0x02, the hash before and the entry, starting from 32 zeros', () => {
   assert.equal(GENESIS.toString('hex'), '00'.repeat(32))
-  const first = createHash('sha256').update(`02${'00'.repeat(32)}`, 'hex').update('{"a":"ä"}', 'utf8').digest()
+  const first = createHash('sha256')
+    .update(`02${'00'.repeat(32)}`, 'hex')
+    .update('{"a":"ä"}', 'utf8')
+    .digest()
   assert.deepEqual(chained(GENESIS, '{"a":"ä"}'), first)
   // Pinned: an exported log must verify with every later version.
-  assert.equal(last(["one", "two"]), "8963a3fdc5afbfe797f11efaa90f2123cdc7c4804f89387e7f5dfc65ef74300a")
+  assert.equal(last(['one', 'two']), '8963a3fdc5afbfe797f11efaa90f2123cdc7c4804f89387e7f5dfc65ef74300a')
 })
 
 test('any other list of entries ends in another hash', () => {

@@ -14,6 +14,9 @@ import { equal } from './bytes.ts'
 
 export type MacAlgorithm = 'hmac-sha1' | 'hmac-sha256' | 'hmac-sha384' | 'hmac-sha512'
 
+/** RSA is PKCS#1 v1.5; ECDSA signatures are DER, as vendors send them. */
+export type PublicKeyAlgorithm = 'rsa-sha1' | 'rsa-sha256' | 'ecdsa-sha256'
+
 /**
  * A key ready to verify with, made once and kept: a raw Buffer as HMAC key costs four to six times as much a call on
  * some runtimes. `token` is a bearer secret that is compared, not a key that signs.
@@ -21,6 +24,7 @@ export type MacAlgorithm = 'hmac-sha1' | 'hmac-sha256' | 'hmac-sha384' | 'hmac-s
 export type VerifyingKey =
   | { readonly algorithm: MacAlgorithm; readonly key: KeyObject }
   | { readonly algorithm: 'ed25519'; readonly key: KeyObject }
+  | { readonly algorithm: PublicKeyAlgorithm; readonly key: KeyObject }
   | { readonly algorithm: 'token'; readonly key: Buffer }
 
 /** What a sender claims: these bytes, under that algorithm, stand for the signed parts. */
@@ -59,12 +63,22 @@ export function tokenKey(secret: string): VerifyingKey {
   return { algorithm: 'token', key: createHash('sha256').update(secret).digest() }
 }
 
+/** Whether `key` makes MACs, so that one MAC answers for any number of claims. */
+export function isMacKey(key: VerifyingKey): key is Extract<VerifyingKey, { algorithm: MacAlgorithm }> {
+  return Object.hasOwn(NODE_HASH, key.algorithm)
+}
+
 /** Whether `claimed` stands for `parts` under `key`, in constant time for MACs and tokens. */
 export function signedBy(key: VerifyingKey, parts: SignedParts, claimed: ClaimedSignature): boolean {
   if (key.algorithm !== claimed.algorithm) return false
   switch (key.algorithm) {
     case 'ed25519':
       return claimed.value.length === 64 && verifySignature(null, joined(parts), key.key, claimed.value)
+    case 'rsa-sha1':
+      return verifySignature('sha1', joined(parts), key.key, claimed.value)
+    case 'rsa-sha256':
+    case 'ecdsa-sha256':
+      return verifySignature('sha256', joined(parts), key.key, claimed.value)
     case 'token':
       return equal(key.key, createHash('sha256').update(claimed.value).digest())
     case 'hmac-sha1':

@@ -19,7 +19,12 @@ export const credentialCommands: readonly Command[] = [
   {
     name: 'credential create',
     summary: 'Give a channel a secret of its vendor, or have one made up',
-    options: { channel: CHANNEL, label: { value: 'text', help: 'what people call it' }, ...VALUE },
+    options: {
+      channel: CHANNEL,
+      label: { value: 'text', help: 'what people call it' },
+      role: { value: 'name', help: 'what it is for, where a source has several, such as verify-token' },
+      ...VALUE,
+    },
     online: true,
     tenanted: true,
     example: 'gatehouse credential create --channel support --value-file signing-secret.txt',
@@ -28,7 +33,12 @@ export const credentialCommands: readonly Command[] = [
       const label = input.text('label')
       const tenant = await tenantOf(api, input)
       const channel = await channelIdOf(api, tenant, input.need('channel'))
-      const body = { ...(label !== undefined && { label }), ...(value !== undefined && { value }) }
+      const role = input.text('role')
+      const body = {
+        ...(label !== undefined && { label }),
+        ...(role !== undefined && { role }),
+        ...(value !== undefined && { value }),
+      }
       printRecord(io, input, await api.createCredential(tenant, channel, body))
       return EXIT.done
     }),
@@ -47,6 +57,7 @@ export const credentialCommands: readonly Command[] = [
       printPage(io, input, await api.listCredentials(tenant, channel, pageOf(input)), {
         id: (it) => it.id,
         label: (it) => it.label,
+        role: (it) => it.role,
         state: (it) => it.state,
         expires: (it) => it.expiresAt,
         'last used': (it) => it.lastUsedAt,

@@ -10,7 +10,7 @@ import type { Tx } from '../store/store.ts'
 import { newId } from '../store/id.ts'
 import { type AdminNeeds, type AdminRefused, type ChannelSource, isRefused } from './needs.ts'
 import { page, type PageAsk, type PageOf, timeText, timeTextOrNull } from './page.ts'
-import { keyProblem, makeSecret, secretProblem } from './secret-text.ts'
+import { keyProblem, kindOf, makeSecret, secretProblem } from './secret-text.ts'
 
 /** Each live one is tried on every delivery, so their number bounds what a forged one costs. */
 const LIVE_CAP = 10
@@ -28,6 +28,7 @@ export interface OnChannel {
 
 interface NewValue {
   readonly label: string
+  readonly role: string
   readonly value: string | undefined
 }
 
@@ -40,7 +41,11 @@ export async function createCredential(
 ): Promise<Made | AdminRefused> {
   const channel = await channelOf(tx.db, on)
   if (channel === undefined) return { refused: 'absent', what: 'channel' }
-  return await add(needs, tx, channel, now, { label: asked.label ?? '', value: asked.value })
+  return await add(needs, tx, channel, now, {
+    label: asked.label ?? '',
+    role: asked.role ?? '',
+    value: asked.value,
+  })
 }
 
 export async function listCredentials(
@@ -82,7 +87,7 @@ export async function rotateCredential(
   }
   const expires = now + asked.overlapSeconds * 1000
   await tx.db.updateTable('credential').set({ expires_at: expires }).where('id', '=', old.id).execute()
-  const made = await add(needs, tx, channel, now, { label: old.label, value: asked.value })
+  const made = await add(needs, tx, channel, now, { label: old.label, role: old.role, value: asked.value })
   return isRefused(made) ? made : { ...made, replaces: { id: old.id, expiresAt: timeText(expires) } }
 }
 
@@ -114,7 +119,7 @@ export async function unfitCredential(
     .execute()
   for (const row of rows) {
     const value = await needs.keyring.unseal(channel.tenant_id, placeOf(row.id), row.sealed)
-    if (keyProblem(source, settings, value.toString()) === undefined) continue
+    if (keyProblem(source, settings, value.toString(), row.role) === undefined) continue
     return {
       refused: 'state',
       message: `change the settings: credential ${row.id} does not fit them; revoke it first`,
@@ -130,7 +135,7 @@ async function add(
   now: number,
   wanted: NewValue,
 ): Promise<Made | AdminRefused> {
-  const found = await valueFor(needs, channel, wanted.value)
+  const found = await valueFor(needs, channel, wanted)
   if (isRefused(found)) return found
   if ((await countLive(tx.db, channel, now)) >= LIVE_CAP) {
     return {
@@ -144,6 +149,7 @@ async function add(
     tenant_id: channel.tenant_id,
     channel_id: channel.id,
     label: wanted.label,
+    role: wanted.role,
     sealed: await needs.keyring.seal(channel.tenant_id, placeOf(id), Buffer.from(found.value)),
     state: 'live',
     expires_at: null,
@@ -158,24 +164,30 @@ async function add(
 async function valueFor(
   needs: AdminNeeds,
   channel: ChannelRow,
-  given: string | undefined,
+  { value: given, role }: NewValue,
 ): Promise<{ readonly value: string; readonly isMade: boolean } | AdminRefused> {
   const source = needs.sources.named(channel.source)
   if (source === undefined)
     return { refused: 'state', message: 'add a credential: this program lacks its source' }
   const settings = JSON.parse(channel.settings) as unknown
+  const kind = kindOf(source, role)
+  if (kind === undefined) {
+    const roles = Object.keys(source.otherCredentials ?? {}).join(', ')
+    const has = roles === '' ? 'none' : roles
+    return { refused: 'input', path: 'role', message: `is unknown to ${source.title}; its roles: ${has}` }
+  }
   if (given !== undefined) {
-    const problem = secretProblem(needs, source, settings, given)
+    const problem = secretProblem(needs, source, settings, given, role)
     return problem === undefined
       ? { value: given, isMade: false }
       : { refused: 'input', path: 'value', message: problem }
   }
-  const made = makeSecret(needs, source, settings)
+  const made = makeSecret(needs, source, settings, role)
   if (made !== undefined) return { value: made, isMade: true }
   return {
     refused: 'input',
     path: 'value',
-    message: `is missing: ${source.title} makes it. ${source.credential.hint}`,
+    message: `is missing: ${source.title} makes it. ${kind.hint}`,
   }
 }
 
@@ -224,6 +236,7 @@ function shown(row: Row, now: number): Credential {
     id: row.id,
     channel: row.channel_id,
     label: row.label,
+    role: row.role,
     state: stateOf(row, now),
     createdAt: timeText(row.created_at),
     expiresAt: timeTextOrNull(row.expires_at),

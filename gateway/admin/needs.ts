@@ -6,6 +6,15 @@ import type { z } from 'zod'
 import type { Place } from '@gatehouse/proof/sealed.ts'
 import type { Tx } from '../store/store.ts'
 
+/** What a credential is, so that a person can be asked for it. */
+export interface CredentialKind {
+  readonly kind: 'secret' | 'public-key'
+  readonly hint: string
+  readonly generated: boolean
+  /** A credential's text from 32 fresh random bytes, in the vendor's spelling. */
+  make?(random: Uint8Array): string
+}
+
 /** As much of a source as setting a channel up asks for. */
 export interface ChannelSource {
   readonly name: string
@@ -14,20 +23,15 @@ export interface ChannelSource {
   readonly tolerance: number | undefined
   readonly retrySpan: number
   readonly settings: z.ZodType
-  readonly credential: {
-    readonly kind: 'secret' | 'public-key'
-    readonly hint: string
-    readonly generated: boolean
-    /** A credential's text from 32 fresh random bytes, in the vendor's spelling. */
-    make?(random: Uint8Array): string
-  }
+  readonly credential: CredentialKind
+  readonly otherCredentials?: Readonly<Record<string, CredentialKind>>
   /** With `never`, binding a channel to a workspace can only be a mistake. */
   readonly namesWorkspace: 'always' | 'sometimes' | 'never'
   toleranceOf?(settings: unknown): number | undefined
   /** What is weak about these settings, a sentence each. */
   warnings?(settings: unknown): readonly string[]
   /** Throws `RangeError` with a sentence, never the secret, when it cannot be one. */
-  key(secret: string, settings: unknown): unknown
+  key(secret: string, settings: unknown, role?: string): unknown
 }
 
 type At = Omit<Place, 'tenant'>

@@ -3,7 +3,7 @@
  * settings, a value. Out: a value that the source takes, or one sentence why not, which never holds the value. Refuses
  * placeholders, secrets too short to be any, and what the source's own key reader refuses.
  */
-import type { AdminNeeds, ChannelSource } from './needs.ts'
+import type { AdminNeeds, ChannelSource, CredentialKind } from './needs.ts'
 
 /** Fewer characters than this are guessed, not known. */
 const SHORTEST = 8
@@ -15,13 +15,23 @@ const GUESSED: ReadonlySet<string> = new Set(
    12345678 123456789 1234567890 qwertyui qwertyuiop abcdefgh letmein1`.split(/\s+/),
 )
 
+/** The source's own credential for '', else the one of that role; undefined when it has none. */
+export function kindOf(source: ChannelSource, role: string): CredentialKind | undefined {
+  return role === '' ? source.credential : source.otherCredentials?.[role]
+}
+
 /** A fresh credential in the vendor's spelling, or undefined where the vendor or the settings want one of its own. */
-export function makeSecret(needs: AdminNeeds, source: ChannelSource, settings: unknown): string | undefined {
-  const { credential } = source
-  if (!credential.generated) return undefined
+export function makeSecret(
+  needs: AdminNeeds,
+  source: ChannelSource,
+  settings: unknown,
+  role: string,
+): string | undefined {
+  const credential = kindOf(source, role)
+  if (credential?.generated !== true) return undefined
   const bytes = needs.random(RANDOM_BYTES)
   const value = credential.make?.(bytes) ?? bytes.toString('base64url')
-  return keyProblem(source, settings, value) === undefined ? value : undefined
+  return keyProblem(source, settings, value, role) === undefined ? value : undefined
 }
 
 /** Why `value` cannot be a credential of this source, or undefined. */
@@ -30,16 +40,22 @@ export function secretProblem(
   source: ChannelSource,
   settings: unknown,
   value: string,
+  role: string,
 ): string | undefined {
   // A vendor's public key is no secret: its length and form are the key reader's to judge.
-  const problem = source.credential.kind === 'secret' ? weakness(needs, value) : undefined
-  return problem ?? keyProblem(source, settings, value)
+  const problem = kindOf(source, role)?.kind === 'secret' ? weakness(needs, value) : undefined
+  return problem ?? keyProblem(source, settings, value, role)
 }
 
 /** Why settings and credential do not fit each other, as the source says it. */
-export function keyProblem(source: ChannelSource, settings: unknown, value: string): string | undefined {
+export function keyProblem(
+  source: ChannelSource,
+  settings: unknown,
+  value: string,
+  role: string,
+): string | undefined {
   try {
-    source.key(value, settings)
+    source.key(value, settings, role)
     return undefined
   } catch (error) {
     if (error instanceof RangeError) return error.message

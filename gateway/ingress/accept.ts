@@ -90,7 +90,7 @@ export class Acceptor {
   async #row({ channel, delivery, facts }: Proved): Promise<Schema['inbox']> {
     const now = this.#needs.clock()
     const id = newId('dlv_', now)
-    const { handshake: _, ack: __, ...kept } = facts
+    const { handshake: _h, challenge: _c, visit: _v, ack: _a, ...kept } = facts
     const { body, headers } = delivery.request
     const deliveryId = kept.deliveryId ?? delivery.headerDeliveryId
     const content = pack({

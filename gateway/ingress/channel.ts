@@ -109,7 +109,7 @@ export class ChannelBook {
   ): Promise<ExpiringCredential | undefined> {
     try {
       const secret = await this.#needs.openCredential(row.tenant_id, row.id, row.sealed)
-      const key = source.key(secret.reveal(), settings)
+      const key = source.key(secret.reveal(), settings, row.role)
       return { id: row.id, key, expiresAt: row.expires_at ?? undefined }
     } catch (error) {
       this.#needs.unreadable(row.channel_id, row.id, error)

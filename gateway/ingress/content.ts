@@ -7,7 +7,7 @@
 import type { Facts } from './source.ts'
 
 /** Facts without what only the answer to the vendor needed. */
-export type KeptFacts = Omit<Facts, 'handshake' | 'ack'>
+export type KeptFacts = Omit<Facts, 'handshake' | 'challenge' | 'visit' | 'ack'>
 
 export interface Content {
   readonly facts: KeptFacts

@@ -10,7 +10,7 @@
  *   6  rate, paused                429 · 503, both with Retry-After
  *   7  parse, within limits        400; 415 when this source takes other types
  *   8  workspace                   403, counted, and a security event
- *   9  handshake                   what the vendor wants; nothing is stored
+ *   9  handshake, challenge        what the vendor wants; nothing is stored
  *   10 replay check and accept     503 when the store is away: nothing was stored
  *   11 answer                      what the vendor wants; a duplicate hears the same
  *
@@ -19,6 +19,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RefusalCode } from '@gatehouse/contract/refusals.ts'
+import { mac } from '@gatehouse/proof/webhook.ts'
 import { StoreUnavailable } from '../store/store.ts'
 import type { Accepted, Proved } from './accept.ts'
 import { type Channel, liveAt } from './channel.ts'
@@ -26,8 +27,8 @@ import { accepted, refused, type Reply, send } from './reply.ts'
 import type { RawBodies, RawRefusal } from './raw.ts'
 import { read } from './read.ts'
 import type { Refused } from './refusals.ts'
-import type { Facts, RawRequest } from './source.ts'
-import { decoy, type ProofRefusal, VerifiedDelivery } from './verify.ts'
+import type { Answer, Facts, KeyRef, RawRequest, SignedAnswer } from './source.ts'
+import { decoy, type LiveCredential, type ProofRefusal, VerifiedDelivery } from './verify.ts'
 
 /** `/in/` and an id as `newId` makes them; anything else names no channel. */
 const PATH = /^\/in\/([a-z0-9_]{1,64})(?:\?.*)?$/s
@@ -39,6 +40,7 @@ const CONTENT_TYPES: ReadonlySet<string> = new Set([
   'text/plain',
 ])
 const RETRY_SECONDS = 5
+const NO_BODY = Buffer.alloc(0)
 /** A paused channel asks its vendor to come back later. */
 const PAUSED_SECONDS = 300
 
@@ -68,6 +70,12 @@ export interface ReceiveNeeds {
   readonly credentialUsed: (credentialId: string) => void
   readonly report: (outcome: Outcome) => void
   readonly failed: (requestId: string, channel: string | undefined, error: unknown) => void
+  /** A key of the vendor's own, read through the guarded dialler and kept; throws when it cannot be had now. */
+  readonly vendorKey: (ref: KeyRef) => Promise<LiveCredential | undefined>
+  /** Fetches a URL that the vendor wants fetched, through the guarded dialler; throws when it could not. */
+  readonly visit: (url: string) => Promise<void>
+  /** Where the internet reaches the public listener, when the operator has said so. */
+  readonly publicUrl: string | undefined
   readonly newRequestId: () => string
   readonly clock: () => number
 }
@@ -126,10 +134,10 @@ export class Receiver {
     const barred = this.#methodAndType(request)
     if (barred !== undefined) return this.#refuse(exchange, barred, barred.code)
 
-    const body = await this.#needs.bodies.read(request)
+    const body = request.method === 'GET' ? NO_BODY : await this.#needs.bodies.read(request)
     if (typeof body === 'string') return this.#refuse(exchange, refusedRaw(body), body)
     exchange.bytes = body.length
-    const raw = rawRequest(request, body)
+    const raw = rawRequest(request, body, this.#needs.publicUrl)
 
     const channel = await this.#needs.find(channelId(raw.target))
     if (channel === undefined) {
@@ -138,7 +146,7 @@ export class Receiver {
     }
     exchange.channel = channel
 
-    const delivery = this.#prove(channel, raw)
+    const delivery = await this.#prove(channel, raw)
     if (!(delivery instanceof VerifiedDelivery)) {
       // Refusals that needed no MAC cost one all the same.
       if (delivery.refused !== 'signature') decoy(raw)
@@ -153,6 +161,13 @@ export class Receiver {
       return this.#refuse(exchange, refused('unavailable', { retryAfter: PAUSED_SECONDS }), 'paused')
     }
 
+    if (!(channel.source.methods as readonly string[]).includes(raw.method)) {
+      return this.#refuse(
+        exchange,
+        refused('method-not-allowed', { allow: channel.source.methods.join(', ') }),
+        'method-not-allowed',
+      )
+    }
     if (!takes(channel, raw)) return this.#refuse(exchange, refused('content-type'), 'content-type')
     if (body.length > channel.source.bodyCap) return this.#refuse(exchange, refused('too-large'), 'too-large')
     const facts = read(delivery, channel.source, channel.settings)
@@ -164,6 +179,8 @@ export class Receiver {
       await this.#needs.tenantMismatch(channel, exchange.requestId)
       return this.#refuse(exchange, refused('other-workspace'), 'other-workspace')
     }
+    if (facts.visit !== undefined) await this.#needs.visit(facts.visit)
+    if (facts.challenge !== undefined) return accepted(solved(channel, delivery, facts.challenge))
     if (facts.handshake !== undefined) return accepted(facts.handshake)
 
     exchange.accepted = await this.#needs.accept({ channel, delivery, facts, requestId: exchange.requestId })
@@ -180,10 +197,14 @@ export class Receiver {
       : refused('content-type', { close: true })
   }
 
-  #prove(channel: Channel, raw: RawRequest): VerifiedDelivery | ProofRefusal {
+  async #prove(channel: Channel, raw: RawRequest): Promise<VerifiedDelivery | ProofRefusal> {
     const now = this.#needs.clock()
     const { source, settings } = channel
-    return VerifiedDelivery.verify({ source, settings, credentials: liveAt(channel, now) }, raw, now / 1_000)
+    const ref = keyRefOf(channel, raw)
+    if (ref !== undefined && 'refused' in ref) return ref
+    const fetched = ref === undefined ? undefined : await this.#needs.vendorKey(ref)
+    const credentials = fetched === undefined ? liveAt(channel, now) : [...liveAt(channel, now), fetched]
+    return VerifiedDelivery.verify({ source, settings, credentials }, raw, now / 1_000)
   }
 
   #unproved(exchange: Exchange, channel: Channel, refusal: ProofRefusal): Reply {
@@ -224,6 +245,24 @@ export class Receiver {
   }
 }
 
+/** A source that throws over bytes nobody has proved has refused them. */
+function keyRefOf({ source, settings }: Channel, raw: RawRequest): KeyRef | ProofRefusal | undefined {
+  try {
+    return source.keyRef?.(raw, settings)
+  } catch {
+    return { refused: 'decider-failed' }
+  }
+}
+
+/** The challenge's answer under the very credential that proved the question. */
+function solved(channel: Channel, delivery: VerifiedDelivery, challenge: SignedAnswer): Answer {
+  const { algorithm, parts, render } = challenge
+  const key = channel.credentials.find(({ id }) => id === delivery.credentialId)?.key
+  if (key === undefined || key.algorithm !== algorithm)
+    throw new Error('answer a challenge: its key is not a MAC key')
+  return render(mac(algorithm, key.key, parts))
+}
+
 /** The id in the path; '' names no channel. */
 function channelId(target: string): string {
   return PATH.exec(target)?.[1] ?? ''
@@ -250,7 +289,7 @@ function refusedRaw(refusal: RawRefusal): Reply {
 }
 
 /** Every header that came once. One that came twice counts as not sent: which of the two is meant, no one can say. */
-function rawRequest(request: IncomingMessage, body: Buffer): RawRequest {
+function rawRequest(request: IncomingMessage, body: Buffer, publicUrl: string | undefined): RawRequest {
   const headers = new Map<string, string>()
   const twice = new Set<string>()
   const { rawHeaders } = request
@@ -260,7 +299,9 @@ function rawRequest(request: IncomingMessage, body: Buffer): RawRequest {
     headers.set(name, rawHeaders[i + 1] ?? '')
   }
   for (const name of twice) headers.delete(name)
-  return { method: request.method ?? '', target: request.url ?? '', headers, body }
+  const target = request.url ?? ''
+  const called = publicUrl === undefined ? undefined : publicUrl.replace(/\/$/, '') + target
+  return { method: request.method ?? '', target, headers, body, publicUrl: called }
 }
 
 /** The type without its parameters; undefined when none is named. */
@@ -270,16 +311,16 @@ function mediaType(header: string | undefined): string | undefined {
 
 function takes(channel: Channel, raw: RawRequest): boolean {
   const type = mediaType(raw.headers.get('content-type'))
-  const { contentTypes, methods } = channel.source
-  if (!(methods as readonly string[]).includes(raw.method)) return false
+  const { contentTypes } = channel.source
   return type === undefined || contentTypes === undefined || contentTypes.includes(type)
 }
 
 /** A channel bound to workspaces takes only deliveries whose every named workspace is one of them. */
-function boundTo(channel: Channel, { workspaces }: Facts): boolean {
+function boundTo(channel: Channel, { workspaces, handshake }: Facts): boolean {
   const bound = channel.workspaces
   if (bound === undefined) return true
-  if (workspaces.length === 0) return channel.source.namesWorkspace !== 'always'
+  // A handshake speaks of no workspace yet, and stores nothing.
+  if (workspaces.length === 0) return handshake !== undefined || channel.source.namesWorkspace !== 'always'
   return workspaces.every((workspace) => bound.includes(workspace))
 }
 

@@ -4,7 +4,7 @@
  * a clock, stores or answers; `verify.ts` and `receive.ts` do, the same way for all.
  */
 import type { z } from 'zod'
-import type { ClaimedSignature, SignedParts, VerifyingKey } from '@gatehouse/proof/webhook.ts'
+import type { ClaimedSignature, MacAlgorithm, SignedParts, VerifyingKey } from '@gatehouse/proof/webhook.ts'
 import type { Json } from '@gatehouse/proof/canonical.ts'
 
 /** A request as received: nothing decoded, nothing parsed. */
@@ -15,6 +15,8 @@ export interface RawRequest {
   /** Header values by lower-case name; a header sent twice never gets here with two values (`receive.ts` refuses). */
   readonly headers: ReadonlyMap<string, string>
   readonly body: Buffer
+  /** The URL as the vendor called it, by the operator's `publicUrl` and never by a header; undefined when not set. */
+  readonly publicUrl?: string | undefined
 }
 
 /** What the request says of its own proof. */
@@ -27,6 +29,29 @@ export interface Claim {
   readonly signatures: readonly ClaimedSignature[]
   /** A delivery id that stands in a header, whether the signature covers it or not. */
   readonly deliveryId?: string
+  /** For tokens that live from a time until another, unix seconds: both checked with the source's `skew`. */
+  readonly validity?: { readonly from: number | undefined; readonly until: number }
+  /** What is remembered against replay where that is more than was signed: a token that covers no body. */
+  readonly remembered?: SignedParts
+}
+
+/** A key that is not in the channel but with the vendor, named by the request. The URL is checked by the source. */
+export type KeyRef =
+  | {
+      readonly kind: 'jwks'
+      readonly url: string
+      readonly kid: string
+      readonly algorithm: 'rsa-sha256'
+      /** Whether the key may be used here, by the members beside it in the set (Bot Framework endorsements). */
+      readonly permits?: (jwk: Readonly<Record<string, unknown>>) => boolean
+    }
+  | { readonly kind: 'x509'; readonly url: string; readonly algorithm: 'rsa-sha1' | 'rsa-sha256' }
+
+/** An answer that proves we hold the secret too: made with the credential that proved the question. */
+export interface SignedAnswer {
+  readonly algorithm: MacAlgorithm
+  readonly parts: SignedParts
+  render(mac: Buffer): Answer
 }
 
 /** Why a request carries no proof. For operators only; every caller sees one plain 401. */
@@ -57,6 +82,10 @@ export interface Party {
 export interface Facts {
   /** Answer now and deliver nothing: the vendor only asks whether we are there. Its own signature has been checked. */
   readonly handshake?: Answer
+  /** Like `handshake`, where the vendor wants to see that we hold the secret. Sign nothing that could be a body. */
+  readonly challenge?: SignedAnswer
+  /** A URL that the vendor wants fetched once, after proof, through the guarded dialler; the answer follows it. */
+  readonly visit?: string
   /** The vendor's id of this delivery, when the body holds one. */
   readonly deliveryId?: string
   /** Workspaces, teams, accounts or apps that body or headers name; each must be one the channel is bound to. */
@@ -116,6 +145,10 @@ export interface Source<S = unknown> {
   readonly retrySpan: number
   readonly settings: z.ZodType<S>
   readonly credential: CredentialShape
+  /** Further secrets by role, such as the token of a GET challenge: one key is never used for two things. */
+  readonly otherCredentials?: Readonly<Record<string, CredentialShape>>
+  /** Seconds that clocks may differ when a claim has a validity of its own. */
+  readonly skew?: number
   /** 401 unless the vendor demands 403. */
   readonly refusalStatus: 401 | 403
   /** The answer to an accepted delivery and to its duplicates. */
@@ -125,7 +158,9 @@ export interface Source<S = unknown> {
   /** What is weak about these settings, a sentence each, for whoever makes the channel; nothing when nothing is. */
   warnings?(settings: S): readonly string[]
   /** A key from a credential's text; throws `RangeError` with a sentence (never the secret) when it cannot be one. */
-  key(secret: string, settings: S): VerifyingKey
+  key(secret: string, settings: S, role?: string): VerifyingKey
+  /** Where the vendor's own key is, when it is not a credential of the channel. Read before anything is proved. */
+  keyRef?(request: RawRequest, settings: S): KeyRef | ClaimRefusal | undefined
   claim(request: RawRequest, settings: S): Claim | ClaimRefusal
   facts(request: RawRequest, body: ParsedBody, settings: S): Facts | Malformed
 }

@@ -10,6 +10,7 @@ import {
   type ClaimedSignature,
   type SignedParts,
   type VerifyingKey,
+  isMacKey,
   mac,
   macKey,
   signedBy,
@@ -53,7 +54,7 @@ export class VerifiedDelivery {
     this.#request = request
     this.#claim = claim
     this.#credentialId = credentialId
-    this.#digest = signedDigest(claim.signed)
+    this.#digest = signedDigest(claim.remembered ?? claim.signed)
   }
 
   /** The one way to get one. Any failure on the way is a refusal. */
@@ -121,10 +122,21 @@ export function decoy(request: RawRequest): ProofRefusal {
 function outsideWindow(channel: ProvingChannel, claim: Claim, now: number): ProofRefusal | undefined {
   const { source, settings } = channel
   const tolerance = source.toleranceOf === undefined ? source.tolerance : source.toleranceOf(settings)
+  if (claim.validity !== undefined) return outsideValidity(claim.validity, source.skew ?? 0, now)
   if (tolerance === undefined && claim.sentAt === undefined) return undefined
   // One without the other is a source that contradicts itself, and not a number: refused like every other.
   const age = now - (claim.sentAt ?? Number.NaN)
   return Math.abs(age) <= (tolerance ?? Number.NaN) ? undefined : { refused: 'timestamp', ageSeconds: age }
+}
+
+/** Asked this way round, times that are not numbers are refused too. */
+function outsideValidity(
+  { from, until }: NonNullable<Claim['validity']>,
+  skew: number,
+  now: number,
+): ProofRefusal | undefined {
+  if (now <= until + skew && (from === undefined || now >= from - skew)) return undefined
+  return { refused: 'timestamp', ageSeconds: now - until }
 }
 
 /** The id of the credential that signed. All are tried, so that time does not tell which is the good one. */
@@ -142,7 +154,7 @@ function signer(credentials: readonly LiveCredential[], claim: Claim): string | 
 /** Whether one of the claimed signatures is `key`'s. A MAC is made once, however many are claimed. */
 function matches(key: VerifyingKey, parts: SignedParts, claimed: readonly ClaimedSignature[]): boolean {
   const alike = claimed.filter(({ algorithm }) => algorithm === key.algorithm)
-  if (key.algorithm === 'ed25519' || key.algorithm === 'token') {
+  if (!isMacKey(key)) {
     return alike.map((one) => signedBy(key, parts, one)).includes(true)
   }
   const expected = mac(key.algorithm, key.key, parts)

@@ -11,21 +11,11 @@ import {
   RateLimiterRes,
 } from 'rate-limiter-flexible'
 
-/** Points each so many seconds. Claims are guesses of a secret; the rest keeps one caller from taking all. */
-const CLASSES = {
-  probe: { points: 100, seconds: 1 },
-  claim: { points: 10, seconds: 60 },
-  read: { points: 200, seconds: 1 },
-  body: { points: 20, seconds: 1 },
-  change: { points: 50, seconds: 1 },
-  pull: { points: 500, seconds: 1 },
-} as const
-
-export type RateClass = keyof typeof CLASSES | 'ingress'
-
 export type Taken = { readonly ok: true } | { readonly ok: false; readonly retryAfterSeconds: number }
 
 export interface RateOptions {
+  /** Points each so many seconds, by class. */
+  readonly classes: Readonly<Record<string, { readonly points: number; readonly seconds: number }>>
   /** Deliveries a second that one channel takes; 0 for no limit. */
   readonly ingressRate: number
   readonly redis: Redis | undefined
@@ -39,7 +29,7 @@ export class Rates {
   readonly #limiters = new Map<string, RateLimiterAbstract>()
 
   constructor(options: RateOptions) {
-    for (const [name, { points, seconds }] of Object.entries(CLASSES)) {
+    for (const [name, { points, seconds }] of Object.entries(options.classes)) {
       this.#limiters.set(name, limiter(options, name, points, seconds))
     }
     const { ingressRate } = options

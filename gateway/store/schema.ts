@@ -35,6 +35,8 @@ export interface Schema {
     tenant_id: string
     channel_id: string
     label: string
+    /** '' for the source's own credential, else the name of one of its others. */
+    role: string
     sealed: Buffer
     state: 'live' | 'revoked'
     /** End of the overlap after a rotation; null while it is the current one. */

@@ -23,7 +23,7 @@ export const foundation: Migration = {
     `CREATE UNIQUE INDEX channel_name ON channel (tenant_id, name)`,
     `CREATE TABLE credential (
       id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, channel_id TEXT NOT NULL REFERENCES channel (id),
-      label TEXT NOT NULL, sealed BLOB NOT NULL, state TEXT NOT NULL, expires_at BIGINT, created_at BIGINT NOT NULL,
+      label TEXT NOT NULL, role TEXT NOT NULL, sealed BLOB NOT NULL, state TEXT NOT NULL, expires_at BIGINT, created_at BIGINT NOT NULL,
       last_used_at BIGINT)`,
     `CREATE INDEX credential_channel ON credential (channel_id)`,
     `CREATE TABLE subscription (
