@@ -19,7 +19,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RefusalCode } from '@gatehouse/contract/refusals.ts'
-import { mac } from '@gatehouse/proof/webhook.ts'
+import { isMacKey, mac } from '@gatehouse/proof/webhook.ts'
 import { StoreUnavailable } from '../store/store.ts'
 import type { Accepted, Proved } from './accept.ts'
 import { type Channel, liveAt } from './channel.ts'
@@ -258,7 +258,7 @@ function keyRefOf({ source, settings }: Channel, raw: RawRequest): KeyRef | Proo
 function solved(channel: Channel, delivery: VerifiedDelivery, challenge: SignedAnswer): Answer {
   const { algorithm, parts, render } = challenge
   const key = channel.credentials.find(({ id }) => id === delivery.credentialId)?.key
-  if (key === undefined || key.algorithm !== algorithm)
+  if (key === undefined || !isMacKey(key) || key.algorithm !== algorithm)
     throw new Error('answer a challenge: its key is not a MAC key')
   return render(mac(algorithm, key.key, parts))
 }

@@ -5,17 +5,21 @@
 import { StartRefused } from '../start-refused.ts'
 import { openPostgres } from './postgres.ts'
 import { openSqlite } from './sqlite.ts'
-import type { Store } from './store.ts'
+import type { Store, StoreLimits } from './store.ts'
 
 export type StoreOptions =
   | { readonly engine: 'sqlite'; readonly file: string }
   | { readonly engine: 'postgres'; readonly url: string; readonly schema?: string }
 
-export async function openStore(options: StoreOptions, clock: () => number): Promise<Store> {
+export async function openStore(
+  options: StoreOptions,
+  clock: () => number,
+  limits: Partial<StoreLimits> = {},
+): Promise<Store> {
   try {
     return options.engine === 'sqlite'
-      ? await openSqlite(options.file, clock)
-      : await openPostgres(options, clock)
+      ? await openSqlite(options.file, clock, limits)
+      : await openPostgres(options, clock, limits)
   } catch (error) {
     if (error instanceof StartRefused) throw error
     // The URL holds a password, so only the driver's reason is shown.

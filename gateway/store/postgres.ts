@@ -9,14 +9,14 @@ import { Announcer, GenerationPoll } from './announcer.ts'
 import { migrate, type MigrationSession } from './migrate.ts'
 import { BULK_TABLES, type BulkTable } from './postgres-bulk.ts'
 import type { Schema } from './schema.ts'
-import { type Store, StoreUnavailable, type Topic, type Tx } from './store.ts'
+import { type Store, type StoreLimits, StoreUnavailable, type Topic, type Tx } from './store.ts'
 
 /** Connections of one gateway; writes come in batches, so few are enough. */
 const POOL_SIZE = 12
 /** A server that does not answer by then is away. */
 const CONNECT_MS = 5_000
-/** A statement that takes longer is given up by the server, so that a lock never hangs a request. */
-const STATEMENT_MS = 15_000
+/** A body that hangs holds a connection; a statement that waits longer for a lock is given up by the server. */
+const LIMITS: StoreLimits = { bodyMs: 15_000, lockMs: 15_000 }
 /** Lost notifications cost at most this much. */
 const POLL_MS = 1_000
 /** The server undoes one of two transactions that wait for each other; trying again is the cure. */
@@ -30,13 +30,18 @@ export interface PostgresOptions {
 }
 
 /** Connects, migrates and listens. */
-export async function openPostgres(options: PostgresOptions, clock: () => number): Promise<Store> {
+export async function openPostgres(
+  options: PostgresOptions,
+  clock: () => number,
+  given: Partial<StoreLimits> = {},
+): Promise<Store> {
+  const limits = { ...LIMITS, ...given }
   const schema = options.schema ?? 'public'
   const pool = new pg.Pool({
     connectionString: options.url,
     max: POOL_SIZE,
     connectionTimeoutMillis: CONNECT_MS,
-    statement_timeout: STATEMENT_MS,
+    statement_timeout: limits.lockMs,
     application_name: 'gatehouse',
     options: `-c search_path=${schema} -c client_min_messages=warning`,
     types: { getTypeParser },

@@ -56,9 +56,9 @@ async function noTransactions(): Promise<never> {
 }
 
 /** Reads on this thread: point reads take microseconds; anything longer must be paged. */
-export function sqliteReader(file: string): Kysely<Schema> {
+export function sqliteReader(file: string, lockMs: number): Kysely<Schema> {
   const database = new DatabaseSync(file, { readOnly: true })
-  database.exec('PRAGMA busy_timeout = 10000')
+  database.exec(`PRAGMA busy_timeout = ${lockMs}`)
   const statements = new Map<string, StatementSync>()
   const execute: Execute = async (sql, params) => {
     let statement = statements.get(sql)

@@ -3,21 +3,24 @@
  * `StoreUnavailable` everything still open when the thread dies; the next statement starts a new one.
  */
 import { Worker } from 'node:worker_threads'
-import { StoreUnavailable } from './store.ts'
+import { type StoreLimits, StoreUnavailable } from './store.ts'
 import type { Reply, Request } from './sqlite-worker.ts'
 
 /**
  * 16 KB pages and a checkpoint each 4 MB keep the slowest commits near 5 ms; FULL makes each commit an fsync, so an
  * acknowledged delivery outlives a power cut.
  */
-export const PRAGMAS: readonly string[] = [
-  'PRAGMA page_size = 16384',
-  'PRAGMA journal_mode = WAL',
-  'PRAGMA synchronous = FULL',
-  'PRAGMA wal_autocheckpoint = 250',
-  'PRAGMA busy_timeout = 10000',
-  'PRAGMA foreign_keys = ON',
-]
+export function pragmas({ lockMs }: Pick<StoreLimits, 'lockMs'>): readonly string[] {
+  return [
+    // First: another process may hold the file while the rest is set.
+    `PRAGMA busy_timeout = ${lockMs}`,
+    'PRAGMA page_size = 16384',
+    'PRAGMA journal_mode = WAL',
+    'PRAGMA synchronous = FULL',
+    'PRAGMA wal_autocheckpoint = 250',
+    'PRAGMA foreign_keys = ON',
+  ]
+}
 
 /** SQLite says so when it is the moment that is wrong, not the statement. */
 const PASSING = /locked|busy|disk I\/O|full|readonly|unable to open/i
@@ -33,12 +36,14 @@ type Work =
 
 export class SqliteWriter {
   readonly #file: string
+  readonly #pragmas: readonly string[]
   readonly #waiting = new Map<number, Waiting>()
   #worker: Worker | undefined
   #lastId = 0
 
-  constructor(file: string) {
+  constructor(file: string, pragmas: readonly string[]) {
     this.#file = file
+    this.#pragmas = pragmas
   }
 
   async run(sql: string, params: readonly unknown[] = []): Promise<{ rows: unknown[]; changes: number }> {
@@ -71,7 +76,7 @@ export class SqliteWriter {
 
   #spawn(): Worker {
     const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
-      workerData: { file: this.#file, pragmas: PRAGMAS },
+      workerData: { file: this.#file, pragmas: this.#pragmas },
     })
     worker.on('message', (reply: Reply) => this.#settle(reply))
     worker.on('error', (error) =>

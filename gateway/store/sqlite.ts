@@ -9,14 +9,15 @@ import { DatabaseSync } from 'node:sqlite'
 import { Announcer, GenerationPoll } from './announcer.ts'
 import { migrate, type MigrationSession } from './migrate.ts'
 import type { Schema } from './schema.ts'
-import { PRAGMAS, SqliteWriter } from './sqlite-writer.ts'
+import { pragmas, SqliteWriter } from './sqlite-writer.ts'
 import { sqliteReader, sqliteTransaction } from './sqlite-kysely.ts'
-import { type Store, StoreUnavailable, type Topic, type Tx } from './store.ts'
+import { type Store, type StoreLimits, StoreUnavailable, type Topic, type Tx } from './store.ts'
+import { withinLimit } from './within-limit.ts'
 
 /** Transactions that share one commit: enough to amortise an fsync, few enough to answer the first soon. */
 const GROUP_CAP = 128
-/** A transaction that has not ended by then is taken back, or it would hold up every other writer. */
-const BODY_LIMIT_MS = 15_000
+/** The one writer waits for each body, and another process on the file may hold its lock for a while. */
+const LIMITS: StoreLimits = { bodyMs: 15_000, lockMs: 10_000 }
 /** How soon changes of another process on the same file are seen. */
 const POLL_MS = 1_000
 
@@ -28,9 +29,14 @@ interface Job {
 }
 
 /** Opens the file, migrates it and starts the writer. */
-export async function openSqlite(file: string, clock: () => number): Promise<Store> {
-  await migrateFile(file, clock())
-  return new SqliteStore(file)
+export async function openSqlite(
+  file: string,
+  clock: () => number,
+  limits: Partial<StoreLimits> = {},
+): Promise<Store> {
+  const all = { ...LIMITS, ...limits }
+  await migrateFile(file, clock(), all)
+  return new SqliteStore(file, all)
 }
 
 class SqliteStore implements Store {
@@ -41,11 +47,13 @@ class SqliteStore implements Store {
   readonly #poll: GenerationPoll
   #queue: Job[] = []
   #pumping: Promise<void> | undefined
+  readonly #limits: StoreLimits
   #closed = false
 
-  constructor(file: string) {
-    this.#writer = new SqliteWriter(file)
-    this.read = sqliteReader(file)
+  constructor(file: string, limits: StoreLimits) {
+    this.#limits = limits
+    this.#writer = new SqliteWriter(file, pragmas(limits))
+    this.read = sqliteReader(file, limits.lockMs)
     this.#poll = new GenerationPoll(() => this.#generation(), this.#announcer, POLL_MS)
   }
 
@@ -120,7 +128,7 @@ class SqliteStore implements Store {
     }
     await this.#writer.run('SAVEPOINT job')
     try {
-      await withinLimit(job.run(tx))
+      await withinLimit(job.run(tx), this.#limits.bodyMs)
       if (job.topics.has('config')) await this.#bumpGeneration()
       await this.#writer.run('RELEASE job')
       return true
@@ -155,26 +163,11 @@ class SqliteStore implements Store {
   }
 }
 
-async function withinLimit(work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new StoreUnavailable('write to the store: it took too long')),
-      BODY_LIMIT_MS,
-    )
-  })
-  try {
-    await Promise.race([work, limit])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 /** Migrates on a connection of its own; `BEGIN EXCLUSIVE` keeps a second process waiting its turn. */
-async function migrateFile(file: string, now: number): Promise<void> {
+async function migrateFile(file: string, now: number, limits: StoreLimits): Promise<void> {
   const database = new DatabaseSync(file)
   try {
-    for (const pragma of PRAGMAS.toSorted((a) => (a.includes('busy_timeout') ? -1 : 1))) database.exec(pragma)
+    for (const pragma of pragmas(limits)) database.exec(pragma)
     const session: MigrationSession = {
       engine: 'sqlite',
       async alone(work) {

@@ -35,6 +35,14 @@ export interface Store {
   close(): Promise<void>
 }
 
+/** How long the store waits for others; each engine has its own, and tests have shorter ones. */
+export interface StoreLimits {
+  /** A transaction whose body has not ended by then is taken back, or it would hold up other writers. */
+  readonly bodyMs: number
+  /** A statement that waits longer for a lock is given up. */
+  readonly lockMs: number
+}
+
 /** The store is away, locked or full; the caller may try again. */
 export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable'
