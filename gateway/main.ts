@@ -189,6 +189,7 @@ function listenRefused(
         'port-forbidden',
         `${where}: this user may not; set ${env} to a port above 1023`,
       )
+    case undefined:
     default:
       return new StartRefused(
         'listen-failed',

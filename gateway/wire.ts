@@ -105,6 +105,7 @@ export async function wire(parts: Parts): Promise<Wired> {
       failed: (route, requestId, fault) => log.emit('admin.failed', { route, requestId, fault }),
     },
   })
+  const serveAdmin = getRequestListener(admin.fetch, { overrideGlobalObjects: false })
   return {
     publicServer: publicServer({
       ingress: (request, response) => ingress.receiver.answer(request, response),
@@ -112,7 +113,7 @@ export async function wire(parts: Parts): Promise<Wired> {
     }),
     adminServer: createServer(
       { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 60_000 },
-      getRequestListener(admin.fetch, { overrideGlobalObjects: false }),
+      (request, response) => void serveAdmin(request, response),
     ),
     inFlight: () => ingress.bodies.held,
     stopping,

@@ -51,7 +51,7 @@ export type KeyRef =
 export interface SignedAnswer {
   readonly algorithm: MacAlgorithm
   readonly parts: SignedParts
-  render(mac: Buffer): Answer
+  readonly render: (mac: Buffer) => Answer
 }
 
 /** Why a request carries no proof. For operators only; every caller sees one plain 401. */

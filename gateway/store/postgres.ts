@@ -64,7 +64,6 @@ export async function openPostgres(
 class PostgresStore implements Store {
   readonly engine = 'postgres'
   readonly read
-  readonly #pool: pg.Pool
   readonly #url: string
   readonly #channel: string
   readonly #announcer = new Announcer()
@@ -73,7 +72,6 @@ class PostgresStore implements Store {
   #closed = false
 
   constructor(pool: pg.Pool, url: string, channel: string) {
-    this.#pool = pool
     this.#url = url
     this.#channel = channel
     this.read = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
@@ -165,7 +163,7 @@ class PostgresStore implements Store {
 }
 
 /** One statement for all rows: arrays in, `unnest` on the server, the keys of those that went in back. */
-async function insertMany<T extends keyof Schema & string>(
+async function insertMany<T extends keyof Schema>(
   transaction: Transaction<Schema>,
   table: T,
   rows: readonly Schema[T][],

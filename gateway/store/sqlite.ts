@@ -149,10 +149,7 @@ class SqliteStore implements Store {
     )
   }
 
-  async #insertMany<T extends keyof Schema & string>(
-    table: T,
-    rows: readonly Schema[T][],
-  ): Promise<boolean[]> {
+  async #insertMany<T extends keyof Schema>(table: T, rows: readonly Schema[T][]): Promise<boolean[]> {
     const [first] = rows
     if (first === undefined) return []
     const columns = Object.keys(first)

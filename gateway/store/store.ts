@@ -11,7 +11,7 @@ export interface Tx {
    * Inserts many rows in their order, skipping those that meet a unique key. Answers, row by row, whether it went in.
    * Every row has the same columns.
    */
-  insertMany<T extends keyof Schema & string>(table: T, rows: readonly Schema[T][]): Promise<boolean[]>
+  insertMany<T extends keyof Schema>(table: T, rows: readonly Schema[T][]): Promise<boolean[]>
   /** Tells every gateway after the commit, and no one if it never comes. */
   announce(topic: Topic): void
 }

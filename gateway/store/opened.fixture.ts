@@ -1,0 +1,59 @@
+/**
+ * Stores for tests. In: an engine of `eachEngine` and limits. Out: an open store that is closed afterwards, and SQL beside
+ * it, as an operator at a prompt would run it. Refuses nothing; used by tests only.
+ */
+import { DatabaseSync } from 'node:sqlite'
+import pg from 'pg'
+import { openStore, type StoreOptions } from './open.ts'
+import type { Store, StoreLimits } from './store.ts'
+
+export async function withStore<T>(
+  engine: StoreOptions,
+  body: (store: Store) => Promise<T>,
+  limits: Partial<StoreLimits> = {},
+): Promise<T> {
+  const store = await openStore(engine, Date.now, limits)
+  try {
+    return await body(store)
+  } finally {
+    await store.close()
+  }
+}
+
+/** Two stores over one database, as two gates have them. */
+export async function withTwoStores<T>(
+  engine: StoreOptions,
+  body: (one: Store, two: Store) => Promise<T>,
+): Promise<T> {
+  return await withStore(engine, (one) => withStore(engine, (two) => body(one, two)))
+}
+
+/** Runs one statement on a connection of its own. */
+export async function sqlBeside(engine: StoreOptions, sql: string): Promise<Record<string, unknown>[]> {
+  if (engine.engine === 'sqlite') {
+    const database = new DatabaseSync(engine.file)
+    try {
+      database.exec('PRAGMA busy_timeout = 5000')
+      return database.prepare(sql).all()
+    } finally {
+      database.close()
+    }
+  }
+  const client = new pg.Client({ connectionString: engine.url })
+  await client.connect()
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+/** Waits until `is` holds, looking often; false when it did not within `ms`. */
+export async function within(ms: number, is: () => boolean | Promise<boolean>): Promise<boolean> {
+  const end = performance.now() + ms
+  for (;;) {
+    if (await is()) return true
+    if (performance.now() > end) return false
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
