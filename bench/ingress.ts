@@ -16,7 +16,7 @@ export interface IngressOptions {
   readonly rounds: number
   readonly seconds: number
   readonly connections: number
-  /** Requests a second of the open loop. */
+  /** Requests a second of the open loop; 0 for none. */
   readonly rate: number
   readonly subscribed: boolean
   /** Letters of those to measure. */
@@ -26,14 +26,17 @@ export interface IngressOptions {
   readonly say: (line: string) => void
 }
 
-/** What one server did in one round. */
-export interface Round {
+/** What one server did in one round: at its own pace, and at the fixed rate. */
+export interface Round extends Pace {
+  readonly open: Latency
+}
+
+interface Pace {
   readonly rate: number
   /** CPU microseconds a request, of the server and of its database. */
   readonly micros: number
   readonly databaseMicros: number
   readonly closed: Latency
-  readonly open: Latency
 }
 
 export interface Measured {
@@ -50,11 +53,12 @@ export interface IngressResult {
 }
 
 /** More than any server here answers in a second; what is signed and not sent costs only the time to sign it. */
-const SIGNED_PER_SECOND = 40_000
+const SIGNED_PER_SECOND = 50_000
 /** Warms the compiler up, and says by one sample that a server works. */
 const WARM_SECONDS = 2
 /** Between two runs: sockets close, and what a server put off is done. */
 const REST_MS = 300
+const NO_LATENCY: Latency = { p50: 0, p99: 0, p999: 0, max: 0 }
 const WORKSPACE = '61f1c2a9e4b0a51d2c3f4e01'
 
 interface Entry {
@@ -125,38 +129,50 @@ async function warmUp(entries: readonly Entry[], generator: Generator, common: C
   }
 }
 
+/** One round: every server at its own pace, then every server at the fixed one. */
 async function roundOf(
   entries: readonly Entry[],
   generator: Generator,
   common: Common,
   options: IngressOptions,
 ): Promise<void> {
-  const { connections, seconds, rate } = options
-  const closed = new Map<Entry, { loaded: Loaded; micros: number; databaseMicros: number }>()
+  const { seconds, rate } = options
+  const paces: Pace[] = []
   await generator.sign({ ...common, count: seconds * SIGNED_PER_SECOND, now: Date.now() })
-  for (const entry of entries) {
-    const { port, path, pid, helpers } = entry.contestant
-    await rest()
-    const before = { own: cpuMicros([pid]), database: cpuMicros(helpers()) }
-    const loaded = await generator.run({ port, path, connections, seconds, rate: undefined })
-    const own = cpuMicros([pid]) - before.own
-    const databases = cpuMicros(helpers()) - before.database
-    note(entry, loaded)
-    const answered = loaded.good + loaded.bad
-    closed.set(entry, { loaded, micros: own / answered, databaseMicros: databases / answered })
+  for (const entry of entries) paces.push(await atOwnPace(entry, generator, options))
+  if (rate > 0) await generator.sign({ ...common, count: seconds * rate, now: Date.now() })
+  for (const [i, entry] of entries.entries()) {
+    const pace = paces[i]
+    const open = rate > 0 ? await atFixedRate(entry, generator, options) : NO_LATENCY
+    if (pace !== undefined) entry.rounds.push({ ...pace, open })
   }
-  await generator.sign({ ...common, count: seconds * rate, now: Date.now() })
-  for (const entry of entries) {
-    const { port, path } = entry.contestant
-    await rest()
-    const open = await generator.run({ port, path, connections: connections * 2, seconds, rate })
-    note(entry, open)
-    const before = closed.get(entry)
-    if (before === undefined) continue
-    const { loaded, micros, databaseMicros } = before
-    const persecond = loaded.good / loaded.seconds
-    entry.rounds.push({ rate: persecond, micros, databaseMicros, closed: loaded.latency, open: open.latency })
+}
+
+async function atOwnPace(entry: Entry, generator: Generator, options: IngressOptions): Promise<Pace> {
+  const { connections, seconds } = options
+  const { port, path, pid, helpers } = entry.contestant
+  await rest()
+  const own = cpuMicros([pid])
+  const database = cpuMicros(helpers())
+  const loaded = await generator.run({ port, path, connections, seconds, rate: undefined })
+  note(entry, loaded)
+  const answered = loaded.good + loaded.bad
+  return {
+    rate: loaded.good / loaded.seconds,
+    micros: (cpuMicros([pid]) - own) / answered,
+    databaseMicros: (cpuMicros(helpers()) - database) / answered,
+    closed: loaded.latency,
   }
+}
+
+async function atFixedRate(entry: Entry, generator: Generator, options: IngressOptions): Promise<Latency> {
+  const { connections, seconds, rate } = options
+  const { port, path } = entry.contestant
+  await rest()
+  // Twice the connections: a server that lags must not slow the sender down.
+  const loaded = await generator.run({ port, path, connections: connections * 2, seconds, rate })
+  note(entry, loaded)
+  return loaded.latency
 }
 
 function note(entry: Entry, { good, bad }: Loaded): void {

@@ -14,7 +14,7 @@ const USAGE = `npm run bench [ingress | ready] -- [options]
   --seconds S       of each closed loop and each open loop in a round (4)
   --quick           2 rounds of 2 seconds, 3 starts
   --connections C   keep-alive connections of the closed loop (64)
-  --rate R          requests a second of the open loop (1000)
+  --rate R          requests a second of the open loop, 0 for none (1000)
   --starts N        starts for the time to ready (10)
   --only LETTERS    servers to measure, such as bc (abcde)
   --subscribed      an app subscribes to the channel, which adds its queue's row to each accept
@@ -56,7 +56,7 @@ async function main(): Promise<number> {
       rounds: count(values.rounds, values.quick ? 2 : 5),
       seconds: count(values.seconds, values.quick ? 2 : 4),
       connections: count(values.connections, 64),
-      rate: count(values.rate, 1_000),
+      rate: count(values.rate, 1_000, 0),
       only: values.only,
       subscribed: values.subscribed,
       gateEnv: values.profile === undefined ? {} : profiling(values.profile),
@@ -80,11 +80,10 @@ function machine(): string {
   return `Node ${process.versions.node} on ${cpus().length} × ${first?.model ?? 'unknown'}; the load generator runs on the same cores`
 }
 
-function count(text: string | undefined, usual: number): number {
+function count(text: string | undefined, usual: number, least = 1): number {
   const value = Number(text ?? usual)
-  if (!Number.isInteger(value) || value < 1)
-    throw new RangeError(`read the options: ${text} is not a whole number from 1`)
-  return value
+  if (Number.isInteger(value) && value >= least) return value
+  throw new RangeError(`read the options: ${text} is not a whole number from ${least}`)
 }
 
 function print(text: string): number {

@@ -51,7 +51,7 @@ test('no settings at all make a whole configuration', () => {
   assert.deepEqual(config.adminListen, { host: '127.0.0.1', port: 8081 })
   assert.equal(config.bodyCap, 1024 * 1024)
   assert.equal(config.inFlightCap, 64 * 1024 * 1024)
-  assert.equal(config.ingressRate, 1000)
+  assert.equal(config.ingressRate, 5000)
   assert.equal(config.databaseUrl, undefined)
   assert.ok(describe(config).every(({ origin }) => origin === 'default'))
 })

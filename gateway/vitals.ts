@@ -31,7 +31,7 @@ export function vitals({ store, keyring, metrics, clock }: Parts, held: () => nu
     async metrics() {
       metrics.ingressInFlightBytes.set(held())
       const waiting = await sql<{ n: number }>`SELECT count(*) AS n FROM (
-        SELECT 1 AS one FROM dispatch WHERE state = 'pending' LIMIT ${sql.lit(COUNT_CAP)}) AS some`.execute(
+        SELECT 1 AS one FROM dispatch WHERE state = 'pending' LIMIT ${sql.lit(COUNT_CAP)}) AS waiting`.execute(
         store.read,
       )
       metrics.deliveryPending.set(Number(waiting.rows[0]?.n ?? 0))

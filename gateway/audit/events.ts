@@ -48,13 +48,17 @@ export interface AuditEvent {
 /** Longest detail text: a sentence of reason from an operator. */
 const DETAIL_CAP = 500
 
-/** The event's details, checked against the table; throws on a name the table does not have. */
+/** The event's details, checked against the table; throws on an action or a name the table does not have. */
 export function checkedDetails(event: AuditEvent): Record<string, Detail> {
+  if (!Object.hasOwn(AUDIT_ACTIONS, event.action))
+    throw new Error(`append to the audit log: there is no action ${event.action}`)
   const allowed: readonly string[] = AUDIT_ACTIONS[event.action]
   const details: Record<string, Detail> = {}
   for (const [name, value] of Object.entries(event.details ?? {})) {
     if (!allowed.includes(name))
       throw new Error(`append to the audit log: ${event.action} has no detail ${name}`)
+    // A list or an object could carry anything.
+    if (typeof value === 'object') throw new Error(`append to the audit log: ${name} is not one plain value`)
     details[name] = typeof value === 'string' ? value.slice(0, DETAIL_CAP).toWellFormed() : value
   }
   return details

@@ -1,11 +1,12 @@
 /**
- * The one way out: posts bytes to a URL of the outside. In: a URL, headers and a body. Out: the status that came back,
- * or the reason why none did; the answer's body is thrown away. Refuses a URL whose spelling, name or any one address is
- * not allowed, follows no redirect, and never looks a name up a second time for the same call.
+ * The one way out: posts bytes to a URL of the outside, or gets some from one. In: a URL, headers, a body or a cap. Out:
+ * the status that came back, of a get with its bytes, or the reason why none did. Refuses a URL whose spelling, name or
+ * any one address is not allowed, follows no redirect, and never looks a name up a second time for the same call.
  */
 import { LRUCache } from 'lru-cache'
-import { type Dispatcher, Pool, type buildConnector, errors } from 'undici'
+import { Pool, type buildConnector, errors } from 'undici'
 import { type JudgedAddress, type Verdict, judge as judgeAddress } from './address.ts'
+import { AnswerRefused, collect, discard } from './answer.ts'
 import { ConnectFailure, type ConnectFailureCode, connect } from './connect.ts'
 import { type EgressConfig, type Target, exceptions, pushUrl } from './target.ts'
 
@@ -40,11 +41,50 @@ export type DialRefusal =
   | 'timeout'
   | 'reset'
   | 'answer-malformed'
+  | 'answer-too-large'
   | 'stopped'
+
+export interface Undialled {
+  readonly answered: false
+  readonly code: DialRefusal
+  readonly reason: string
+}
 
 export type Dialled =
   | { readonly answered: true; readonly status: number; readonly retryAfter: string | undefined }
-  | { readonly answered: false; readonly code: DialRefusal; readonly reason: string }
+  | Undialled
+
+/** An answer that is read. As with a post the status counts even where the bytes after it cannot be had. */
+export type Called =
+  | {
+      readonly answered: true
+      readonly status: number
+      readonly retryAfter: string | undefined
+      readonly contentType: string | undefined
+      /** Undefined where it was too large, encoded or cut short. */
+      readonly body: Buffer | undefined
+    }
+  | Undialled
+
+/** What a get brought. A status other than 200 brings no bytes. */
+export type Fetched =
+  | {
+      readonly answered: true
+      readonly status: number
+      readonly contentType: string | undefined
+      readonly body: Buffer
+    }
+  | Undialled
+
+export interface GetOptions {
+  /** Most bytes of the answer; one that declares or brings more is refused whole. */
+  readonly cap: number
+  readonly accept: string
+  readonly authorization?: string | undefined
+  /** Milliseconds for all of it, in place of the dialler's own. */
+  readonly totalMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
 
 export interface DialDeps {
   readonly config: EgressConfig
@@ -62,6 +102,14 @@ export interface Dialler {
     body: Uint8Array,
     signal?: AbortSignal,
   ) => Promise<Dialled>
+  /** As `post`, and reads the answer: up to `cap` bytes of it. */
+  readonly call: (
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    body: Uint8Array,
+    options: { readonly cap: number; readonly signal?: AbortSignal | undefined },
+  ) => Promise<Called>
+  readonly get: (url: string, options: GetOptions) => Promise<Fetched>
   readonly close: () => Promise<void>
 }
 
@@ -76,6 +124,8 @@ export function openDialler(deps: DialDeps): Dialler {
   const dial = new Dial(deps, limits, pools)
   return {
     post: (url, headers, body, signal) => dial.post(url, headers, body, signal),
+    call: (url, headers, body, options) => dial.call(url, headers, body, options),
+    get: (url, options) => dial.get(url, options),
     async close() {
       const open = [...pools.values()]
       await Promise.all(open.map((pool) => pool.destroy().catch(() => {})))
@@ -83,6 +133,9 @@ export function openDialler(deps: DialDeps): Dialler {
     },
   }
 }
+
+/** One request to one address; throws `ConnectFailure` when nothing of it was sent. */
+type Send<T> = (pool: Pool, path: string, signal: AbortSignal) => Promise<T>
 
 class Dial {
   readonly #deps: DialDeps
@@ -101,20 +154,69 @@ class Dial {
     body: Uint8Array,
     stop?: AbortSignal,
   ): Promise<Dialled> {
+    return await this.#call(url, this.#limits.totalMs, stop, async (pool, path, signal) => {
+      const answer = await pool.request({ method: 'POST', path, headers, body, signal })
+      const retryAfter = once(answer.headers['retry-after'])
+      await discard(answer.body, this.#limits.answerCap, this.#limits.drainMs)
+      return { answered: true, status: answer.statusCode, retryAfter }
+    })
+  }
+
+  async call(
+    url: string,
+    given: Readonly<Record<string, string>>,
+    body: Uint8Array,
+    { cap, signal: stop }: { readonly cap: number; readonly signal?: AbortSignal | undefined },
+  ): Promise<Called> {
+    const headers = { ...given, 'accept-encoding': 'identity' }
+    return await this.#call(url, this.#limits.totalMs, stop, async (pool, path, signal) => {
+      const answer = await pool.request({ method: 'POST', path, headers, body, signal })
+      return {
+        answered: true,
+        status: answer.statusCode,
+        retryAfter: once(answer.headers['retry-after']),
+        contentType: once(answer.headers['content-type']),
+        body: await collect(answer, cap).catch(() => undefined),
+      }
+    })
+  }
+
+  async get(url: string, options: GetOptions): Promise<Fetched> {
+    const { cap, accept, authorization, totalMs = this.#limits.totalMs, signal: stop } = options
+    // Nothing is decompressed, so that the cap holds for what is kept as for what is sent.
+    const headers: Record<string, string> = { accept, 'accept-encoding': 'identity' }
+    if (authorization !== undefined) headers['authorization'] = authorization
+    return await this.#call(url, totalMs, stop, async (pool, path, signal) => {
+      const answer = await pool.request({ method: 'GET', path, headers, signal })
+      const { statusCode: status } = answer
+      const contentType = once(answer.headers['content-type'])
+      if (status === 200) return { answered: true, status, contentType, body: await collect(answer, cap) }
+      await discard(answer.body, this.#limits.answerCap, this.#limits.drainMs)
+      return { answered: true, status, contentType, body: Buffer.alloc(0) }
+    })
+  }
+
+  /** The guarded path that every call takes: spelling, addresses, one of them, and a deadline over all of it. */
+  async #call<T>(
+    url: string,
+    totalMs: number,
+    stop: AbortSignal | undefined,
+    send: Send<T>,
+  ): Promise<T | Undialled> {
     const read = pushUrl(url, this.#deps.config)
     if (!read.ok) return refused('url-refused', read.problem)
-    const deadline = AbortSignal.timeout(this.#limits.totalMs)
+    const deadline = AbortSignal.timeout(totalMs)
     const signal = stop === undefined ? deadline : AbortSignal.any([deadline, stop])
     try {
       const found = await this.#addresses(read.target, signal)
-      return found instanceof Array ? await this.#tryEach(found, read.target, headers, body, signal) : found
+      return found instanceof Array ? await this.#tryEach(found, read.target, signal, send) : found
     } catch (error) {
       return this.#explain(error, deadline, stop)
     }
   }
 
   /** Every address of the target, judged; one that is refused refuses them all, or an attacker would mix them. */
-  async #addresses(target: Target, signal: AbortSignal): Promise<JudgedAddress[] | Dialled> {
+  async #addresses(target: Target, signal: AbortSignal): Promise<JudgedAddress[] | Undialled> {
     const answers = target.isLiteral ? [target.host] : await this.#resolve(target.host, signal)
     if (answers === undefined || answers.length === 0)
       return refused('resolve-failed', 'the name has no address')
@@ -153,60 +255,23 @@ class Dial {
   }
 
   /** Goes to the next address only while no connection could be made: a request is never sent twice. */
-  async #tryEach(
+  async #tryEach<T>(
     addresses: readonly JudgedAddress[],
     target: Target,
-    headers: Readonly<Record<string, string>>,
-    body: Uint8Array,
     signal: AbortSignal,
-  ): Promise<Dialled> {
+    send: Send<T>,
+  ): Promise<T> {
+    const path = target.url.pathname + target.url.search
     let last: unknown
     for (const address of addresses.slice(0, this.#limits.addressesTried)) {
       try {
-        return await this.#send(this.#pool(address, target), target, headers, body, signal)
+        return await send(this.#pool(address, target), path, signal)
       } catch (error) {
         if (!(error instanceof ConnectFailure) || signal.aborted) throw error
         last = error
       }
     }
     throw last
-  }
-
-  async #send(
-    pool: Pool,
-    { url }: Target,
-    headers: Readonly<Record<string, string>>,
-    body: Uint8Array,
-    signal: AbortSignal,
-  ): Promise<Dialled> {
-    const path = url.pathname + url.search
-    const answer = await pool.request({ method: 'POST', path, headers, body, signal })
-    const retryAfter = answer.headers['retry-after']
-    await this.#discard(answer.body)
-    // A header sent twice says nothing.
-    return {
-      answered: true,
-      status: answer.statusCode,
-      retryAfter: retryAfter instanceof Array ? undefined : retryAfter,
-    }
-  }
-
-  /** The status decides; the rest is read only so that the connection can serve again. */
-  async #discard(body: Dispatcher.ResponseData['body']): Promise<void> {
-    const timer = setTimeout(() => body.destroy(), this.#limits.drainMs)
-    body.on('error', () => {})
-    try {
-      let size = 0
-      for await (const chunk of body) {
-        size += (chunk as Uint8Array).length
-        if (size > this.#limits.answerCap) break
-      }
-    } catch {
-      // Cut short, by the receiver or by the timer: nothing is lost.
-    } finally {
-      clearTimeout(timer)
-      body.destroy()
-    }
   }
 
   /** Connections are kept by address as well as by host: one is used again only for an address judged just now. */
@@ -236,9 +301,10 @@ class Dial {
     done(null, socket)
   }
 
-  #explain(error: unknown, deadline: AbortSignal, stop: AbortSignal | undefined): Dialled {
+  #explain(error: unknown, deadline: AbortSignal, stop: AbortSignal | undefined): Undialled {
+    if (error instanceof AnswerRefused) return refused(error.code, error.message)
     if (error instanceof ConnectFailure) return refused(error.code, 'no connection could be made')
-    if (stop?.aborted === true) return refused('stopped', 'the gate is closing')
+    if (stop?.aborted === true) return refused('stopped', 'the caller gave up')
     if (deadline.aborted || error instanceof errors.HeadersTimeoutError) {
       return refused('timeout', 'no answer within the time')
     }
@@ -259,6 +325,11 @@ function misplaced(
   return undefined
 }
 
-function refused(code: DialRefusal, reason: string): Dialled {
+/** A header sent twice says nothing. */
+function once(header: string | string[] | undefined): string | undefined {
+  return header instanceof Array ? undefined : header
+}
+
+function refused(code: DialRefusal, reason: string): Undialled {
   return { answered: false, code, reason }
 }

@@ -22,7 +22,7 @@ const identifier = z.union([z.string(), z.number().transform(String)])
 const text = z.union([z.string(), z.array(z.string())])
 
 /** The fields that are read; others, such as a note, may stand beside them. */
-const Recorded = z.looseObject({
+export const Recorded = z.looseObject({
   id: identifier.optional(),
   provider: z.string().optional(),
   scheme: z.string().optional(),
@@ -40,7 +40,7 @@ const Recorded = z.looseObject({
   config: z.unknown().optional(),
 })
 
-type Recorded = z.infer<typeof Recorded>
+export type Recorded = z.infer<typeof Recorded>
 
 /** Schemes of the published vectors and the source that carries each out; what has no scheme is named by its provider. */
 const SCHEMES: ReadonlyMap<string, string> = new Map([
@@ -86,7 +86,7 @@ function idOf(record: unknown): Verdict['id'] {
   return read.success ? read.data.id : null
 }
 
-function sourceOf({ provider, scheme }: Recorded): Source | undefined {
+export function sourceOf({ provider, scheme }: Recorded): Source | undefined {
   // Svix's headers differ from the scheme it follows.
   if (provider === 'svix' && (scheme === undefined || scheme.startsWith('standard-webhooks-')))
     return sourceNamed('svix')
@@ -94,7 +94,7 @@ function sourceOf({ provider, scheme }: Recorded): Source | undefined {
   return name === undefined ? undefined : sourceNamed(name)
 }
 
-function requestOf(recorded: Recorded): RawRequest | undefined {
+export function requestOf(recorded: Recorded): RawRequest | undefined {
   const body = bodyOf(recorded)
   const headers = new Map(
     Object.entries(recorded.headers).map(([name, value]) => [name.toLowerCase(), value]),
@@ -125,7 +125,7 @@ function credentialsOf(recorded: Recorded, source: Source, settings: unknown): L
 }
 
 /** The source with another window, where it has one at all. */
-function within(source: Source, seconds: number | undefined): Source {
+export function within(source: Source, seconds: number | undefined): Source {
   if (seconds === undefined) return source
   return {
     ...source,

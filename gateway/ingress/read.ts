@@ -42,6 +42,8 @@ function bounded(facts: Facts): Facts | Malformed {
     workspaces,
     kind: /^[a-z][a-z0-9-]{0,63}$/.test(facts.kind) ? facts.kind : 'other',
     ...given('handshake', facts.handshake),
+    ...given('challenge', facts.challenge),
+    ...given('visit', facts.visit),
     ...given('deliveryId', facts.deliveryId),
     ...given('event', line(facts.event, NAME_CAP)),
     ...given('actor', person(facts.actor)),

@@ -27,7 +27,8 @@ import { accepted, refused, type Reply, send } from './reply.ts'
 import type { RawBodies, RawRefusal } from './raw.ts'
 import { read } from './read.ts'
 import type { Refused } from './refusals.ts'
-import type { Answer, Facts, KeyRef, RawRequest, SignedAnswer } from './source.ts'
+import type { Answer, Facts, KeyRef, Malformed, RawRequest, SignedAnswer } from './source.ts'
+import { VendorUnavailable } from './vendor-unavailable.ts'
 import { decoy, type LiveCredential, type ProofRefusal, VerifiedDelivery } from './verify.ts'
 
 /** `/in/` and an id as `newId` makes them; anything else names no channel. */
@@ -71,7 +72,7 @@ export interface ReceiveNeeds {
   readonly report: (outcome: Outcome) => void
   readonly failed: (requestId: string, channel: string | undefined, error: unknown) => void
   /** A key of the vendor's own, read through the guarded dialler and kept; throws when it cannot be had now. */
-  readonly vendorKey: (ref: KeyRef) => Promise<LiveCredential | undefined>
+  readonly vendorKey: (ref: KeyRef, channel: string) => Promise<LiveCredential | undefined>
   /** Fetches a URL that the vendor wants fetched, through the guarded dialler; throws when it could not. */
   readonly visit: (url: string) => Promise<void>
   /** Where the internet reaches the public listener, when the operator has said so. */
@@ -171,8 +172,7 @@ export class Receiver {
     if (!takes(channel, raw)) return this.#refuse(exchange, refused('content-type'), 'content-type')
     if (body.length > channel.source.bodyCap) return this.#refuse(exchange, refused('too-large'), 'too-large')
     const facts = read(delivery, channel.source, channel.settings)
-    if ('malformed' in facts)
-      return this.#refuse(exchange, refused('malformed'), 'malformed', facts.malformed)
+    if ('malformed' in facts) return this.#misread(exchange, channel, facts)
     exchange.facts = facts
 
     if (!boundTo(channel, facts)) {
@@ -202,14 +202,18 @@ export class Receiver {
     const { source, settings } = channel
     const ref = keyRefOf(channel, raw)
     if (ref !== undefined && 'refused' in ref) return ref
-    const fetched = ref === undefined ? undefined : await this.#needs.vendorKey(ref)
+    const fetched = ref === undefined ? undefined : await this.#needs.vendorKey(ref, channel.id)
     const credentials = fetched === undefined ? liveAt(channel, now) : [...liveAt(channel, now), fetched]
     return VerifiedDelivery.verify({ source, settings, credentials }, raw, now / 1_000)
   }
 
   #unproved(exchange: Exchange, channel: Channel, refusal: ProofRefusal): Reply {
-    const code = channel.source.refusalStatus === 403 ? 'vendor-forbidden' : 'not-proved'
-    return this.#refuse(exchange, refused(code), refusal.refused, detailOf(refusal))
+    return this.#refuse(exchange, refused(unprovedCode(channel)), refusal.refused, detailOf(refusal))
+  }
+
+  #misread(exchange: Exchange, channel: Channel, { malformed, contradicted }: Malformed): Reply {
+    const code = contradicted === true ? unprovedCode(channel) : 'malformed'
+    return this.#refuse(exchange, refused(code), contradicted === true ? 'contradicted' : code, malformed)
   }
 
   #refuse(exchange: Exchange, reply: Reply, reason: string, detail = ''): Reply {
@@ -223,6 +227,10 @@ export class Receiver {
 
   #failed(exchange: Exchange, error: unknown): Reply {
     // The vendor repeats after a 503; whatever failed, nothing was acknowledged.
+    if (error instanceof VendorUnavailable) {
+      const reply = refused('unavailable', { retryAfter: RETRY_SECONDS })
+      return this.#refuse(exchange, reply, 'vendor-unavailable', error.message)
+    }
     exchange.reason = error instanceof StoreUnavailable ? 'store-unavailable' : 'failed'
     this.#needs.failed(exchange.requestId, exchange.channel?.id, error)
     return refused('unavailable', { retryAfter: RETRY_SECONDS })
@@ -243,6 +251,10 @@ export class Receiver {
       ms: this.#needs.clock() - startedAt,
     })
   }
+}
+
+function unprovedCode({ source }: Channel): RefusalCode {
+  return source.refusalStatus === 403 ? 'vendor-forbidden' : 'not-proved'
 }
 
 /** A source that throws over bytes nobody has proved has refused them. */
@@ -269,7 +281,7 @@ function channelId(target: string): string {
 }
 
 function outcomeOf({ reason, accepted: taken }: Exchange): Outcome['outcome'] {
-  if (reason === 'failed' || reason === 'store-unavailable') return 'failed'
+  if (reason === 'failed' || reason === 'store-unavailable' || reason === 'vendor-unavailable') return 'failed'
   if (reason !== undefined) return 'refused'
   if (taken === undefined) return 'handshake'
   return taken.fresh ? 'accepted' : 'duplicate'
@@ -335,6 +347,9 @@ function detailOf(refusal: ProofRefusal): string {
       return `credentials tried: ${refusal.tried}`
     case 'no-credential':
     case 'decider-failed':
+    case 'issuer':
+    case 'audience':
+    case 'cert-url':
       return ''
   }
 }

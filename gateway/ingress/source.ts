@@ -45,7 +45,13 @@ export type KeyRef =
       /** Whether the key may be used here, by the members beside it in the set (Bot Framework endorsements). */
       readonly permits?: (jwk: Readonly<Record<string, unknown>>) => boolean
     }
-  | { readonly kind: 'x509'; readonly url: string; readonly algorithm: 'rsa-sha1' | 'rsa-sha256' }
+  | {
+      readonly kind: 'x509'
+      readonly url: string
+      readonly algorithm: 'rsa-sha1' | 'rsa-sha256'
+      /** The certificate must be for one of these host names. */
+      readonly names: readonly string[]
+    }
 
 /** An answer that proves we hold the secret too: made with the credential that proved the question. */
 export interface SignedAnswer {
@@ -58,6 +64,10 @@ export interface SignedAnswer {
 export type ClaimRefusal =
   | { readonly refused: 'missing-header'; readonly header: string }
   | { readonly refused: 'malformed-header'; readonly header: string }
+  /** Proof of somebody else, or for somebody else: a good signature would say nothing here. */
+  | { readonly refused: 'issuer' | 'audience' }
+  /** The vendor's key is said to be where this vendor has none. */
+  | { readonly refused: 'cert-url' }
 
 /** A verified body, parsed within limits: JSON as it stands, forms as a record of text with own names only. */
 export type ParsedBody =
@@ -105,6 +115,8 @@ export interface Facts {
 /** A proved body that is not what this vendor sends. Answered 400. */
 export interface Malformed {
   readonly malformed: string
+  /** The proof and the body name different senders: answered as if there were no proof. */
+  readonly contradicted?: true
 }
 
 /** What a credential of this source is, so that a person can be asked for it and a wrong one refused at once. */

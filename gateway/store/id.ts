@@ -9,7 +9,7 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 /** Random bytes are drawn many at a time: one system call serves a few hundred ids. */
 const POOL_BYTES = 4096
 
-export type Prefix = 'ten_' | 'chn_' | 'crd_' | 'sub_' | 'dlv_' | 'dsp_' | 'tok_' | 'ref_'
+export type Prefix = 'ten_' | 'chn_' | 'crd_' | 'sub_' | 'dlv_' | 'dsp_' | 'tok_' | 'ref_' | 'rpl_'
 
 /** Makes ids. Keeps the last one made, so that ids of one millisecond count upwards. */
 export class Ids {

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { StartRefused } from '../start-refused.ts'
 import { foundation } from './migrations/0001-foundation.ts'
+import { waysOut } from './migrations/0002-ways-out.ts'
 
 export interface Migration {
   readonly id: number
@@ -14,7 +15,7 @@ export interface Migration {
   readonly statements: readonly string[]
 }
 
-export const MIGRATIONS: readonly Migration[] = [foundation]
+export const MIGRATIONS: readonly Migration[] = [foundation, waysOut]
 
 export type Engine = 'sqlite' | 'postgres'
 

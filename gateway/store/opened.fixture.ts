@@ -2,8 +2,14 @@
  * Stores for tests. In: an engine of `eachEngine` and limits. Out: an open store that is closed afterwards, and SQL beside
  * it, as an operator at a prompt would run it. Refuses nothing; used by tests only.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { test } from 'node:test'
 import pg from 'pg'
+import { testDatabase } from '../../test/support/postgres.ts'
+import { reasonToSkip } from '../../test/support/presence.ts'
 import { openStore, type StoreOptions } from './open.ts'
 import type { Store, StoreLimits } from './store.ts'
 
@@ -56,4 +62,37 @@ export async function within(ms: number, is: () => boolean | Promise<boolean>): 
     if (performance.now() > end) return false
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
+}
+
+export type Postgres = Extract<StoreOptions, { engine: 'postgres' }>
+export type Sqlite = Extract<StoreOptions, { engine: 'sqlite' }>
+
+/** A test of what only PostgreSQL has: connections that break, servers that hang. */
+export function postgresTest(name: string, body: (engine: Postgres) => Promise<void>): void {
+  test(name, async (t) => {
+    let database
+    try {
+      database = await testDatabase()
+    } catch (error) {
+      t.skip(reasonToSkip('postgres', error))
+      return
+    }
+    try {
+      await body({ engine: 'postgres', url: database.url })
+    } finally {
+      await database.drop()
+    }
+  })
+}
+
+/** A test of what only a file has: locks of other processes, disks that fill up. */
+export function sqliteTest(name: string, body: (engine: Sqlite) => Promise<void>): void {
+  test(name, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'))
+    try {
+      await body({ engine: 'sqlite', file: join(folder, 'gatehouse.db') })
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
 }

@@ -41,6 +41,7 @@ export const BULK_TABLES: Readonly<Record<string, BulkTable>> = {
       last_error: 'text',
       created_at: 'bigint',
       finished_at: 'bigint',
+      order_key: 'text',
     },
   },
   refusal: {

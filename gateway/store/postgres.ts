@@ -10,6 +10,7 @@ import { migrate, type MigrationSession } from './migrate.ts'
 import { BULK_TABLES, type BulkTable } from './postgres-bulk.ts'
 import type { Schema } from './schema.ts'
 import { type Store, type StoreLimits, StoreUnavailable, type Topic, type Tx } from './store.ts'
+import { withinLimit } from './within-limit.ts'
 
 /** Connections of one gateway; writes come in batches, so few are enough. */
 const POOL_SIZE = 12
@@ -17,6 +18,8 @@ const POOL_SIZE = 12
 const CONNECT_MS = 5_000
 /** A body that hangs holds a connection; a statement that waits longer for a lock is given up by the server. */
 const LIMITS: StoreLimits = { bodyMs: 15_000, lockMs: 15_000 }
+/** A server that gives up a statement says so within this time. */
+const ANSWER_MS = 1_000
 /** Lost notifications cost at most this much. */
 const POLL_MS = 1_000
 /** The server undoes one of two transactions that wait for each other; trying again is the cure. */
@@ -42,6 +45,10 @@ export async function openPostgres(
     max: POOL_SIZE,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: limits.lockMs,
+    // The server's own limit cannot end a wait for a server that hangs.
+    query_timeout: limits.lockMs + ANSWER_MS,
+    // A gate that hangs in a transaction holds the head of the audit log, and with it every other gate.
+    idle_in_transaction_session_timeout: limits.bodyMs,
     application_name: 'gatehouse',
     options: `-c search_path=${schema} -c client_min_messages=warning`,
     types: { getTypeParser },
@@ -56,8 +63,13 @@ export async function openPostgres(
     await pool.end()
     throw error
   }
-  const store = new PostgresStore(pool, options.url, `gatehouse_${schema}`)
-  await store.startListening()
+  const store = new PostgresStore(pool, options.url, `gatehouse_${schema}`, limits.bodyMs)
+  try {
+    await store.startListening()
+  } catch (error) {
+    await store.close()
+    throw error
+  }
   return store
 }
 
@@ -68,10 +80,12 @@ class PostgresStore implements Store {
   readonly #channel: string
   readonly #announcer = new Announcer()
   readonly #poll: GenerationPoll
+  readonly #bodyMs: number
   #listener: pg.Client | undefined
   #closed = false
 
-  constructor(pool: pg.Pool, url: string, channel: string) {
+  constructor(pool: pg.Pool, url: string, channel: string, bodyMs: number) {
+    this.#bodyMs = bodyMs
     this.#url = url
     this.#channel = channel
     this.read = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
@@ -109,16 +123,30 @@ class PostgresStore implements Store {
 
   /** Keeps one connection listening; a broken one is made again after a second, and all listeners look anew. */
   async startListening(): Promise<void> {
-    const client = new pg.Client({ connectionString: this.#url, application_name: 'gatehouse listener' })
+    const client = new pg.Client({
+      connectionString: this.#url,
+      application_name: 'gatehouse listener',
+      connectionTimeoutMillis: CONNECT_MS,
+      query_timeout: CONNECT_MS,
+      keepAlive: true,
+    })
     client.on('error', () => {})
     client.on('notification', (message) => this.#announcer.tell(message.payload as Topic))
-    client.on('end', () => {
-      if (this.#closed) return
-      setTimeout(() => void this.#listenAgain(), POLL_MS).unref()
-    })
-    await client.connect()
-    await client.query(`LISTEN ${pg.escapeIdentifier(this.#channel)}`)
+    try {
+      await client.connect()
+      await client.query(`LISTEN ${pg.escapeIdentifier(this.#channel)}`)
+    } catch (error) {
+      void client.end().catch(() => {})
+      throw error
+    }
+    // Only now: a client that never connected ends too, and one failure must not be tried again twice.
+    client.on('end', () => this.#listenSoon())
     this.#listener = client
+    if (this.#closed) await client.end()
+  }
+
+  #listenSoon(): void {
+    if (!this.#closed) setTimeout(() => void this.#listenAgain(), POLL_MS).unref()
   }
 
   async #listenAgain(): Promise<void> {
@@ -128,21 +156,36 @@ class PostgresStore implements Store {
       this.#announcer.tell('config')
       this.#announcer.tell('dispatch')
     } catch {
-      setTimeout(() => void this.#listenAgain(), POLL_MS).unref()
+      this.#listenSoon()
     }
   }
 
+  /** A body's failure is told at once: the ROLLBACK after it may have to wait for a server that hangs. */
   async #once<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
-    return await this.read.transaction().execute(async (transaction) => {
-      const topics = new Set<Topic>()
-      const result = await body({
-        db: transaction,
-        insertMany: (table, rows) => insertMany(transaction, table, rows),
+    const failed = Promise.withResolvers<never>()
+    const topics = new Set<Topic>()
+    const running = this.read.transaction().execute(async (transaction) => {
+      const open = new OpenTransaction(transaction)
+      const tx: Tx = {
+        db: open.db,
+        insertMany: async (table, rows) => await insertMany(open.still(), table, rows),
         announce: (topic) => void topics.add(topic),
-      })
-      await this.#announceIn(transaction, topics)
-      return result
+      }
+      try {
+        const result = await withinLimit(body(tx), this.#bodyMs)
+        await this.#announceIn(transaction, topics)
+        return result
+      } catch (error) {
+        failed.reject(error)
+        throw error
+      } finally {
+        open.end()
+      }
     })
+    const result = await Promise.race([running, failed.promise])
+    // The notification comes back a moment later; who asked for a change must find it made at the very next request.
+    for (const topic of topics) this.#announcer.tell(topic)
+    return result
   }
 
   /** NOTIFY inside the transaction: the server sends it at commit, or never. */
@@ -159,6 +202,33 @@ class PostgresStore implements Store {
   async #generation(): Promise<string> {
     const query = this.read.selectFrom('gate').select('value').where('key', '=', 'config-generation')
     return (await query.executeTakeFirst())?.value ?? ''
+  }
+}
+
+/** A transaction that takes no more statements once its body has ended, however long its COMMIT or ROLLBACK takes. */
+class OpenTransaction {
+  readonly db: Transaction<Schema>
+  readonly #transaction: Transaction<Schema>
+  #ended = false
+
+  constructor(transaction: Transaction<Schema>) {
+    this.#transaction = transaction
+    this.db = transaction.withPlugin({
+      transformQuery: ({ node }) => {
+        this.still()
+        return node
+      },
+      transformResult: async ({ result }) => result,
+    })
+  }
+
+  still(): Transaction<Schema> {
+    if (this.#ended) throw new Error('write to the store: the transaction has ended; a query was not awaited')
+    return this.#transaction
+  }
+
+  end(): void {
+    this.#ended = true
   }
 }
 
@@ -202,9 +272,12 @@ function isDeadlock(error: unknown): boolean {
 /** Connection trouble, shutdown, no room, give-ups: the moment is wrong, not the statement. */
 function asUnavailable(error: unknown): unknown {
   const { code, message } = error as { code?: unknown; message?: string }
-  const sqlState = typeof code === 'string' && /^(08|53|57P|57014|55P|58|25006)/.test(code)
+  const sqlState = typeof code === 'string' && /^(08|53|57P|57014|55P|58|25006|25P03)/.test(code)
   const socket = typeof code === 'string' && /^(ECONN|ENOTFOUND|EPIPE|ETIMEDOUT|EHOST|EAI_)/.test(code)
-  const pool = /timeout exceeded|Connection terminated|not queryable|after calling end/.test(message ?? '')
+  const pool =
+    /timeout exceeded|timeout expired|read timeout|Connection terminated|not queryable|after calling end|been (discarded|destroyed)/.test(
+      message ?? '',
+    )
   return sqlState || socket || pool
     ? new StoreUnavailable(`use the store: ${message ?? 'it is away'}`)
     : error

@@ -56,8 +56,24 @@ export interface Schema {
     inline_body: number
     state: 'active' | 'paused'
     created_at: number
+    /** 1 when the app's answer goes back to the vendor, else null. */
+    sync: number | null
+    /** 1 when deliveries of one conversation are handed out one after another, else null. */
+    ordered: number | null
+    /** Nothing is pushed before; null when nothing holds it. */
+    held_until: number | null
+    /** How long the breaker was opened for the last time; it doubles. */
+    held_ms: number | null
+    held_why: 'breaker' | 'asked' | null
   }
-  subscription_channel: { subscription_id: string; channel_id: string; tenant_id: string }
+  subscription_channel: {
+    subscription_id: string
+    channel_id: string
+    tenant_id: string
+    /** Copies of the subscription's. */
+    sync: number | null
+    ordered: number | null
+  }
   inbox: {
     id: string
     tenant_id: string
@@ -88,6 +104,26 @@ export interface Schema {
     replay: number
     last_status: number | null
     last_error: string | null
+    created_at: number
+    finished_at: number | null
+    /** Blind index of the conversation where the subscription is ordered; keyed, so it names no one. */
+    order_key: string | null
+  }
+  /** The one answer a callback got, so that a copy of it hears the same. */
+  sync_answer: { delivery_id: string; tenant_id: string; sealed: Buffer; created_at: number }
+  /** One replay of many deliveries. */
+  replay_job: {
+    id: string
+    tenant_id: string
+    state: 'running' | 'done' | 'cancelled'
+    /** JSON: which deliveries (`delivery/replay-filter.ts`). */
+    filter: string
+    /** The token that asked. */
+    actor: string
+    /** The last id looked at; '' before the first. */
+    reached: string
+    examined: number
+    dispatched: number
     created_at: number
     finished_at: number | null
   }

@@ -73,13 +73,23 @@ export function sqliteReader(file: string, lockMs: number): Kysely<Schema> {
 }
 
 /** The database of one transaction; `end()` closes it for good. */
-export function sqliteTransaction(writer: SqliteWriter): { db: Kysely<Schema>; end: () => void } {
+export function sqliteTransaction(writer: SqliteWriter): SqliteTransaction {
   let ended = false
-  const execute: Execute = (sql, params) => {
+  const open = (): SqliteWriter => {
     if (ended) throw new Error('write to the store: the transaction has ended; a query was not awaited')
-    return writer.run(sql, params)
+    return writer
   }
-  return { db: kyselyOver(execute), end: () => (ended = true) }
+  return {
+    db: kyselyOver(async (sql, params) => await open().run(sql, params)),
+    many: async (sql, rows) => await open().many(sql, rows),
+    end: () => (ended = true),
+  }
+}
+
+export interface SqliteTransaction {
+  readonly db: Kysely<Schema>
+  readonly many: SqliteWriter['many']
+  readonly end: () => void
 }
 
 function withBuffers(row: unknown): unknown {

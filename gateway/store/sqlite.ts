@@ -10,7 +10,7 @@ import { Announcer, GenerationPoll } from './announcer.ts'
 import { migrate, type MigrationSession } from './migrate.ts'
 import type { Schema } from './schema.ts'
 import { pragmas, SqliteWriter } from './sqlite-writer.ts'
-import { sqliteReader, sqliteTransaction } from './sqlite-kysely.ts'
+import { sqliteReader, type SqliteTransaction, sqliteTransaction } from './sqlite-kysely.ts'
 import { type Store, type StoreLimits, StoreUnavailable, type Topic, type Tx } from './store.ts'
 import { withinLimit } from './within-limit.ts'
 
@@ -120,10 +120,10 @@ class SqliteStore implements Store {
 
   /** Runs one transaction; on its failure only its own statements are taken back. */
   async #runInSavepoint(job: Job): Promise<boolean> {
-    const { db, end } = sqliteTransaction(this.#writer)
+    const { db, many, end } = sqliteTransaction(this.#writer)
     const tx: Tx = {
       db,
-      insertMany: (table, rows) => this.#insertMany(table, rows),
+      insertMany: (table, rows) => insertMany(many, table, rows),
       announce: (topic) => void job.topics.add(topic),
     }
     await this.#writer.run('SAVEPOINT job')
@@ -134,12 +134,21 @@ class SqliteStore implements Store {
       return true
     } catch (error) {
       end()
-      await this.#writer.run('ROLLBACK TO job')
-      await this.#writer.run('RELEASE job')
       job.failed(error)
+      await this.#takeBack()
       return false
     } finally {
       end()
+    }
+  }
+
+  async #takeBack(): Promise<void> {
+    try {
+      await this.#writer.run('ROLLBACK TO job')
+      await this.#writer.run('RELEASE job')
+    } catch {
+      // A full disk, a fault of the disk or a writer that died took the whole shared transaction back.
+      throw new StoreUnavailable('write to the store: the shared transaction was lost')
     }
   }
 
@@ -148,16 +157,20 @@ class SqliteStore implements Store {
       `UPDATE gate SET value = CAST(value AS INTEGER) + 1 WHERE key = 'config-generation'`,
     )
   }
+}
 
-  async #insertMany<T extends keyof Schema>(table: T, rows: readonly Schema[T][]): Promise<boolean[]> {
-    const [first] = rows
-    if (first === undefined) return []
-    const columns = Object.keys(first)
-    const marks = columns.map(() => '?').join(', ')
-    const sql = `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${marks}) ON CONFLICT DO NOTHING`
-    const values = rows.map((row) => columns.map((column) => (row as Record<string, unknown>)[column]))
-    return Array.from(await this.#writer.many(sql, values), (changes) => changes > 0)
-  }
+async function insertMany<T extends keyof Schema>(
+  many: SqliteTransaction['many'],
+  table: T,
+  rows: readonly Schema[T][],
+): Promise<boolean[]> {
+  const [first] = rows
+  if (first === undefined) return []
+  const columns = Object.keys(first)
+  const marks = columns.map(() => '?').join(', ')
+  const sql = `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${marks}) ON CONFLICT DO NOTHING`
+  const values = rows.map((row) => columns.map((column) => (row as Record<string, unknown>)[column]))
+  return Array.from(await many(sql, values), (changes) => changes > 0)
 }
 
 /** Migrates on a connection of its own; `BEGIN EXCLUSIVE` keeps a second process waiting its turn. */
