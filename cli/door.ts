@@ -5,6 +5,7 @@
  */
 import type { AdminNeeds } from '../gateway/admin/needs.ts'
 import type { Check } from './source-check.ts'
+import type { Explanation } from './source-explain.ts'
 import { refused } from './trouble.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -59,6 +60,33 @@ export interface Setting {
 export async function recordCheck(): Promise<Check> {
   const { check } = await import('../gateway/ingress/check.ts')
   return check
+}
+
+/** The same way once more, with what might have happened to the request. */
+export async function recordExplain(): Promise<Explain> {
+  const { explain } = await import('../gateway/ingress/explain.ts')
+  return explain
+}
+
+type Explain = (record: unknown, nowSeconds: number) => Explanation
+
+/** Sample events, signed as their vendors sign them. */
+export async function simulation() {
+  const { simulate, sampleNames } = await import('../gateway/ingress/simulate.ts')
+  return { simulate, sampleNames }
+}
+
+/** What a start here would meet, without one. */
+export async function examination() {
+  const { clockSymptom, examine } = await import('../gateway/doctor.ts')
+  return { clockSymptom, examine }
+}
+
+export interface Symptom {
+  readonly check: string
+  readonly state: 'ok' | 'warning' | 'error'
+  readonly detail: string
+  readonly hint?: string
 }
 
 /** What `GET /v1/sources` of a gate of this version answers. */

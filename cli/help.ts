@@ -9,9 +9,7 @@ export const SCREEN = { columns: 80, lines: 24 } as const
 
 const OPENING = 'gatehouse: lets in only what is proved genuine, and hands it to your app once'
 
-const FIRST_EXAMPLE = ['example:', '  gatehouse up &', '  gatehouse claim <code>', '  gatehouse demo'].join(
-  '\n',
-)
+const FIRST_EXAMPLE = ['example:', '  gatehouse demo'].join('\n')
 
 /** The page about a command, a noun, or with '' the program. */
 export function helpPage(about: string, table: readonly Command[]): string {

@@ -7,6 +7,7 @@ import { configCommands } from './commands/config.ts'
 import { credentialCommands } from './commands/credential.ts'
 import { deliveryCommands } from './commands/delivery.ts'
 import { gateCommands } from './commands/gate.ts'
+import { operateCommands } from './commands/operate.ts'
 import { recordCommands } from './commands/record.ts'
 import { sourceCommands } from './commands/source.ts'
 import { subscriptionCommands } from './commands/subscription.ts'
@@ -16,6 +17,7 @@ import type { Command } from './command.ts'
 
 export const TABLE: readonly Command[] = [
   ...gateCommands,
+  ...operateCommands,
   ...tenantCommands,
   ...channelCommands,
   ...credentialCommands,

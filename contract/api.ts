@@ -62,6 +62,7 @@ const credentialId = id('crd')
 const subscriptionId = id('sub')
 const deliveryId = id('dlv')
 const tokenId = id('tok')
+const replayId = id('rpl')
 
 // Where things are: path parameters.
 
@@ -71,6 +72,7 @@ export const AtTenant = z.strictObject({ tenant: tenantId })
 export const AtChannel = z.strictObject({ tenant: tenantId, channel: channelId })
 export const AtCredential = z.strictObject({ tenant: tenantId, channel: channelId, credential: credentialId })
 export const AtSubscription = z.strictObject({ tenant: tenantId, subscription: subscriptionId })
+export const AtReplay = z.strictObject({ tenant: tenantId, replay: replayId })
 export const AtDelivery = z.strictObject({ tenant: tenantId, delivery: deliveryId })
 
 // Which of them: queries.
@@ -84,6 +86,23 @@ export const DeliveryQuery = z.strictObject({
   cursor: cursor.optional(),
   limit,
 })
+/** Which deliveries a replay is about; all that were received until now where nothing is given. */
+const replayFilter = {
+  channel: channelId.optional(),
+  /** Only to this one, instead of to all that the channel has. */
+  subscription: subscriptionId.optional(),
+  /** Only what ended so. Dead letters come back to life; what was done is sent once more. */
+  state: z.enum(['done', 'dead']).optional(),
+  kind: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,63}$/)
+    .optional(),
+  /** Received from then on. */
+  since: time.optional(),
+  /** Received before. */
+  until: time.optional(),
+}
+export const ReplayFilter = z.strictObject(replayFilter)
 export const EventQuery = z.strictObject({
   action: z
     .string()
@@ -273,6 +292,10 @@ export const NewSubscription = z.strictObject({
   url: url.optional(),
   channels: z.array(channelId).min(1).max(1000),
   inlineBody: z.boolean().default(false),
+  /** Push only: the app's answer goes back to the vendor where it waits for one. One of a channel's at most. */
+  sync: z.boolean().default(false),
+  /** Deliveries of one conversation are handed out one after another. */
+  ordered: z.boolean().default(false),
 })
 export const SubscriptionChange = z.strictObject({
   name: name.optional(),
@@ -289,7 +312,13 @@ export const Subscription = z.strictObject({
   url: z.string().nullable(),
   channels: z.array(channelId),
   inlineBody: z.boolean(),
+  sync: z.boolean(),
+  ordered: z.boolean(),
   state: z.enum(['active', 'paused']),
+  /** Of push: `open` while its app is away, `half-open` while one delivery asks whether it is back. */
+  breaker: z.enum(['closed', 'open', 'half-open']),
+  /** Nothing is pushed before: its app is away, or asked for time. */
+  heldUntil: time.nullable(),
   createdAt: time,
 })
 /** Push answers the signing `secret` (Standard Webhooks), pull the bearer `token`, this once. */
@@ -330,6 +359,31 @@ export const Delivery = z.strictObject({
 })
 export const DeliveryList = list(Delivery)
 export const ReplayRequest = z.strictObject({ subscription: subscriptionId.optional(), reason })
+export const RetryRequest = z.strictObject({ subscription: subscriptionId.optional(), reason })
+/** The dispatches that are due now. */
+export const Retried = z.strictObject({ delivery: deliveryId, dispatches: z.array(z.string()) })
+/** `complete` is false when there is more than a preview counts: both numbers are "at least" then. */
+export const ReplayPreview = z.strictObject({
+  deliveries: z.int(),
+  dispatches: z.int(),
+  complete: z.boolean(),
+})
+export const NewReplay = z.strictObject({ ...replayFilter, reason })
+export const Replay = z.strictObject({
+  id: replayId,
+  tenant: tenantId,
+  state: z.enum(['running', 'done', 'cancelled']),
+  filter: ReplayFilter,
+  /** Deliveries or dead letters looked at so far. */
+  examined: z.int(),
+  /** Of them sent. */
+  dispatched: z.int(),
+  /** When the last one looked at was received; null before the first and after the last. */
+  reached: time.nullable(),
+  createdAt: time,
+  finishedAt: time.nullable(),
+})
+export const ReplayList = list(Replay)
 export const Replayed = z.strictObject({ delivery: deliveryId, dispatches: z.array(z.string()) })
 
 // Events of the audit log.

@@ -163,6 +163,22 @@ export class Client {
   replayDelivery = (tenant: string, delivery: string, body: z.input<typeof api.ReplayRequest>, once?: Once) =>
     this.#change('POST', at`/v1/tenants/${tenant}/deliveries/${delivery}/replay`, body, api.Replayed, once)
 
+  /** Makes what waits, and what died, due now. */
+  retryDelivery = (tenant: string, delivery: string, body: z.input<typeof api.RetryRequest>, once?: Once) =>
+    this.#change('POST', at`/v1/tenants/${tenant}/deliveries/${delivery}/retry`, body, api.Retried, once)
+
+  /** What a replay would send now. */
+  previewReplay = (tenant: string, filter: z.input<typeof api.ReplayFilter> = {}) =>
+    this.#read(at`/v1/tenants/${tenant}/replay-preview`, api.ReplayPreview, filter)
+  startReplay = (tenant: string, body: z.input<typeof api.NewReplay>, once?: Once) =>
+    this.#change('POST', at`/v1/tenants/${tenant}/replays`, body, api.Replay, once)
+  listReplays = (tenant: string, page: Page = {}) =>
+    this.#read(at`/v1/tenants/${tenant}/replays`, api.ReplayList, page)
+  readReplay = (tenant: string, replay: string) =>
+    this.#read(at`/v1/tenants/${tenant}/replays/${replay}`, api.Replay)
+  cancelReplay = (tenant: string, replay: string, body: z.input<typeof api.Reason>, once?: Once) =>
+    this.#change('POST', at`/v1/tenants/${tenant}/replays/${replay}/cancel`, body, api.Replay, once)
+
   listTenantEvents = (tenant: string, query: Page & { action?: string } = {}) =>
     this.#read(at`/v1/tenants/${tenant}/events`, api.EventList, query)
   listEvents = (query: Page & { action?: string } = {}) => this.#read('/v1/events', api.EventList, query)

@@ -128,6 +128,7 @@ function roomsOver(keyring: Need['keyring'], clock: () => number): Need {
     pushUrl: (url) =>
       url.startsWith('https://') ? { ok: true } : { ok: false, problem: 'only https is called' },
     replay: replayAll,
+    previewReplay: () => Promise.resolve({ deliveries: 2, dispatches: 3, complete: true }),
     bodyOf: (content) => content,
     issueToken: (tx, { now, ...ask }) => issueToken(tx, randomBytes, now, { ...ask, expiresAt: null }),
     revokeTokensOf: (tx, subscription) => revokeTokensOf(tx, subscription, clock()),

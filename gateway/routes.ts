@@ -7,9 +7,16 @@ import type { z } from 'zod'
 import * as api from '@gatehouse/contract/api.ts'
 import { changeChannel, createChannel, listChannels, readChannel } from './admin/channels.ts'
 import { createCredential, listCredentials, revokeCredential, rotateCredential } from './admin/credentials.ts'
-import { listDeliveries, readBody, readDelivery, replayDelivery } from './admin/deliveries.ts'
+import {
+  listDeliveries,
+  readBody,
+  readDelivery,
+  replayDelivery,
+  retryDelivery,
+} from './admin/deliveries.ts'
 import { listEvents, listRefusals } from './admin/history.ts'
 import type { AdminNeeds } from './admin/needs.ts'
+import { cancelReplay, listReplays, previewReplay, readReplay, startReplay } from './admin/replays.ts'
 import { listSources } from './admin/sources.ts'
 import {
   changeSubscription,
@@ -98,6 +105,7 @@ const TENANT = '/v1/tenants/{tenant}'
 const CHANNEL = `${TENANT}/channels/{channel}` as const
 const CREDENTIAL = `${CHANNEL}/credentials/{credential}` as const
 const SUBSCRIPTION = `${TENANT}/subscriptions/{subscription}` as const
+const REPLAY = `${TENANT}/replays/{replay}` as const
 const DELIVERY = `${TENANT}/deliveries/{delivery}` as const
 
 const THE_GATE = {
@@ -455,7 +463,7 @@ const SUBSCRIPTIONS = {
     params: api.AtTenant,
     query: api.PageQuery,
     answer: json(200, api.SubscriptionList),
-    run: (_, call, db) => listSubscriptions(db, call.tenant, call.query),
+    run: (_, call, db) => listSubscriptions(db, call.tenant, call.now, call.query),
   }),
   readSubscription: read({
     about: 'One subscription',
@@ -466,7 +474,7 @@ const SUBSCRIPTIONS = {
     params: api.AtSubscription,
     query: api.NoQuery,
     answer: json(200, api.Subscription),
-    run: (_, call, db) => readSubscription(db, call.tenant, call.at.subscription),
+    run: (_, call, db) => readSubscription(db, call.tenant, call.now, call.at.subscription),
   }),
   changeSubscription: change({
     about: 'Changes name, URL, channels, whether bodies travel inside, or state',
@@ -480,7 +488,8 @@ const SUBSCRIPTIONS = {
     body: api.SubscriptionChange,
     answer: json(200, api.Subscription),
     async run(rooms, call, tx) {
-      const changed = await changeSubscription(rooms, tx, call.tenant, call.at.subscription, call.body)
+      const { tenant, now, at, body } = call
+      const changed = await changeSubscription(rooms, tx, tenant, now, at.subscription, body)
       return done(changed, { changed: Object.keys(call.body).sort().join(' ') })
     },
   }),
@@ -566,6 +575,94 @@ const DELIVERIES = {
   }),
 }
 
+const REPLAYS = {
+  retryDelivery: change({
+    about: 'Makes what waits of a delivery due now, and brings what died back to life',
+    ...changing,
+    method: 'POST',
+    path: `${DELIVERY}/retry`,
+    who: 'tenant',
+    scope: 'delivery:replay',
+    audit: 'delivery.retried',
+    params: api.AtDelivery,
+    body: api.RetryRequest,
+    answer: json(202, api.Retried),
+    async run(_, call, tx) {
+      const retried = await retryDelivery(tx, call.tenant, call.at.delivery, call.now, call.body)
+      if ('refused' in retried) return retried
+      const { subscription = '', reason } = call.body
+      const details = { subscription, reason, dispatches: retried.dispatches.length }
+      return { answer: retried, target: retried.delivery, details }
+    },
+  }),
+  previewReplay: read({
+    about: 'What a replay of many deliveries would send now; counts up to 50,000 deliveries',
+    ...reading,
+    path: `${TENANT}/replay-preview`,
+    who: 'tenant',
+    scope: 'delivery:replay',
+    params: api.AtTenant,
+    query: api.ReplayFilter,
+    answer: json(200, api.ReplayPreview),
+    run: (rooms, call, db) => previewReplay(rooms, db, call.tenant, call.now, call.query),
+  }),
+  startReplay: change({
+    about: 'Sends many deliveries again, a batch at a time; it goes on over restarts until done or cancelled',
+    ...changing,
+    method: 'POST',
+    path: `${TENANT}/replays`,
+    who: 'tenant',
+    scope: 'delivery:replay',
+    audit: 'replay.started',
+    params: api.AtTenant,
+    body: api.NewReplay,
+    answer: json(202, api.Replay),
+    async run(_, call, tx) {
+      const { tenant, now, caller, body } = call
+      const given = Object.entries(body).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
+      return done(await startReplay(tx, tenant, now, caller.id, body), Object.fromEntries(given))
+    },
+  }),
+  listReplays: read({
+    about: 'Replays of many deliveries, newest first',
+    ...reading,
+    path: `${TENANT}/replays`,
+    who: 'tenant',
+    scope: 'delivery:read',
+    params: api.AtTenant,
+    query: api.PageQuery,
+    answer: json(200, api.ReplayList),
+    run: (_, call, db) => listReplays(db, call.tenant, call.query),
+  }),
+  readReplay: read({
+    about: 'How far a replay is',
+    ...reading,
+    path: REPLAY,
+    who: 'tenant',
+    scope: 'delivery:read',
+    params: api.AtReplay,
+    query: api.NoQuery,
+    answer: json(200, api.Replay),
+    run: (_, call, db) => readReplay(db, call.tenant, call.at.replay),
+  }),
+  cancelReplay: change({
+    about: 'Ends a replay; what it has sent stays sent',
+    ...changing,
+    method: 'POST',
+    path: `${REPLAY}/cancel`,
+    who: 'tenant',
+    scope: 'delivery:replay',
+    audit: 'replay.cancelled',
+    params: api.AtReplay,
+    body: api.Reason,
+    answer: json(200, api.Replay),
+    async run(_, call, tx) {
+      const { reason } = call.body
+      return done(await cancelReplay(tx, call.tenant, call.at.replay, call.now), { reason })
+    },
+  }),
+}
+
 const PULL = {
   pullLease: pull({
     about: 'Leases deliveries, waiting for some to come for as long as asked',
@@ -641,6 +738,7 @@ export const ROUTES = {
   ...CREDENTIALS,
   ...SUBSCRIPTIONS,
   ...DELIVERIES,
+  ...REPLAYS,
   ...PULL,
 } satisfies Record<string, Row<Rooms>>
 

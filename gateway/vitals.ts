@@ -13,6 +13,9 @@ const REMEMBER_MS = 1_000
 /** Waiting work is counted up to here; more is "many". */
 const COUNT_CAP = 100_000
 
+/** Receivers that are away and shown one by one. */
+const SERIES_CAP = 1_000
+
 type Checks = Readonly<Record<string, string>>
 
 export function vitals({ store, keyring, metrics, clock }: Parts, held: () => number): Rooms['vitals'] {
@@ -35,8 +38,21 @@ export function vitals({ store, keyring, metrics, clock }: Parts, held: () => nu
         store.read,
       )
       metrics.deliveryPending.set(Number(waiting.rows[0]?.n ?? 0))
+      await ways(store, metrics, clock())
       return { bytes: Buffer.from(await metrics.text()), contentType: metrics.contentType }
     },
+  }
+}
+
+/** What an alarm watches: dead letters that are there, and receivers that are away. */
+async function ways(store: Parts['store'], metrics: Parts['metrics'], now: number): Promise<void> {
+  const dead = await sql<{ n: number }>`SELECT count(*) AS n FROM (
+    SELECT 1 AS one FROM dispatch WHERE state = 'dead' LIMIT ${sql.lit(COUNT_CAP)}) AS some`.execute(store.read)
+  metrics.deliveryDeadNow.set(Number(dead.rows[0]?.n ?? 0))
+  const held = store.read.selectFrom('subscription').select(['id', 'held_until']).where('held_why', '=', 'breaker')
+  metrics.breakerState.reset()
+  for (const { id, held_until } of await held.limit(SERIES_CAP).execute()) {
+    metrics.breakerState.set({ subscription: id }, (held_until ?? 0) > now ? 2 : 1)
   }
 }
 

@@ -11,6 +11,7 @@ import { append, appendAll } from './audit/append.ts'
 import type { Config } from './config.ts'
 import { type Delivery, startDelivery } from './delivery/deliver.ts'
 import { fanOut, replay } from './delivery/fan-out.ts'
+import { previewReplay } from './delivery/replayer.ts'
 import { type Dialler, openDialler } from './egress/dial.ts'
 import { parseCidr } from './egress/address-text.ts'
 import { pushUrl } from './egress/target.ts'
@@ -25,6 +26,9 @@ import { RawBodies } from './ingress/raw.ts'
 import { Receiver } from './ingress/receive.ts'
 import { RefusalLog } from './ingress/refusals.ts'
 import { SOURCES, sourceNamed } from './ingress/sources.ts'
+import { SyncAnswers } from './ingress/sync.ts'
+import { VendorKeys } from './ingress/vendor-keys.ts'
+import { Visits } from './ingress/visit.ts'
 import { Rates } from './limits/rates.ts'
 import { openRedis } from './limits/redis.ts'
 import type { Log } from './observe/log.ts'
@@ -37,7 +41,7 @@ import type { Rooms } from './routes.ts'
 import type { Keyring } from './secrets/keyring.ts'
 import { Secret } from './secrets/sealed.ts'
 import { Pruner } from './store/prune.ts'
-import { type Store, StoreUnavailable } from './store/store.ts'
+import type { Store } from './store/store.ts'
 import { TokenDoor } from './tokens/door.ts'
 import { issueToken } from './tokens/issue.ts'
 import { revokeTokensOf } from './tokens/tokens.ts'
@@ -79,7 +83,7 @@ export async function wire(parts: Parts): Promise<Wired> {
   })
   const dialler = openDialler({ config: egressConfig(config), resolve: resolveAll })
   const delivery = startDelivery(deliveryNeeds(parts, dialler))
-  const ingress = wireIngress(parts, rates)
+  const ingress = wireIngress(parts, rates, dialler, delivery)
   const stopping = new AbortController()
   const door = new TokenDoor(store, parts.clock)
   const pruner = new Pruner(store, parts.clock, {
@@ -125,7 +129,7 @@ export async function wire(parts: Parts): Promise<Wired> {
   }
 }
 
-function wireIngress(parts: Parts, rates: Rates) {
+function wireIngress(parts: Parts, rates: Rates, dialler: Dialler, delivery: Delivery) {
   const { config, store, keyring, log, metrics, clock, tracer } = parts
   const bodies = new RawBodies(config)
   const refusals = new RefusalLog(store, clock, (fault) => log.emit('store.unavailable', { fault }))
@@ -146,8 +150,15 @@ function wireIngress(parts: Parts, rates: Rates) {
       keyring.seal(tenant, { table: 'inbox', column: 'sealed', row, schema: 1 }, bytes),
     append: (tx, events) => appendAll(tx, events, clock()),
     fanOut,
+    orderKey: (tenant, channel, conversation) => delivery.orderKey(tenant, channel, conversation),
     clock,
   })
+  const vendorKeys = new VendorKeys({
+    get: (url, options) => dialler.get(url, options),
+    failed: (host, code, kept) => log.emit('ingress.vendor-keys-unread', { host, code, kept }),
+    clock,
+  })
+  const visits = new Visits({ get: (url, options) => dialler.get(url, options), clock })
   const receiver = new Receiver({
     bodies,
     methods: new Set(SOURCES.flatMap((source) => source.methods)),
@@ -180,13 +191,21 @@ function wireIngress(parts: Parts, rates: Rates) {
       )
     },
     credentialUsed: (id) => uses.note(id),
+    sync: new SyncAnswers({
+      store,
+      subscriptionOf: async (channel) => (await delivery.ways.of(channel)).sync,
+      lease: () => delivery.sync.lease(),
+      call: (asked, take) => delivery.sync.call(asked, take),
+      isOpen: (id, subscription) => delivery.sync.isOpen(id, subscription),
+      originalOf: (proved) => acceptor.originalOf(proved),
+      seal: (tenant, place, bytes) => keyring.seal(tenant, place, bytes),
+      unseal: (tenant, place, blob) => keyring.unseal(tenant, place, blob),
+      report: (source, outcome) => metrics.syncAnswers.inc({ source, outcome }),
+      clock,
+    }),
     publicUrl: config.publicUrl,
-    vendorKey: async () => {
-      throw new StoreUnavailable('read a vendor key: no source of this version has one')
-    },
-    visit: async () => {
-      throw new StoreUnavailable('visit a vendor URL: no source of this version asks for it')
-    },
+    vendorKey: (ref, channel) => vendorKeys.read(ref, channel),
+    visit: (url) => visits.visit(url),
     ...ingressReport(log, metrics, bodies),
     newRequestId,
     clock,
@@ -207,7 +226,9 @@ function deliveryNeeds(parts: Parts, dialler: Dialler): Parameters<typeof startD
     store,
     unseal: (tenant, place, blob) => keyring.unseal(tenant, place, Buffer.from(blob)),
     unpack,
+    seal: (tenant, place, bytes) => keyring.seal(tenant, place, bytes),
     post: (url, headers, body, signal) => dialler.post(url, headers, body, signal),
+    call: (url, headers, body, options) => dialler.call(url, headers, body, options),
     append: (tx, events) => appendAll(tx, events, clock()),
     report: deliveryReport(log, metrics),
     clock,
@@ -228,6 +249,7 @@ function rooms(parts: Parts, delivery: Delivery, gauge: Rooms['vitals']): Omit<R
       const replayed = await replay(tx, tenant, id, subscription, now)
       return 'refused' in replayed ? [] : replayed.dispatches
     },
+    previewReplay: (tenant, filter) => previewReplay(parts.store, tenant, filter),
     bodyOf: (content) => unpack(content).body,
     issueToken: (tx, { now, ...ask }) => issueToken(tx, randomBytes, now, { ...ask, expiresAt: null }),
     revokeTokensOf: (tx, subscription) => revokeTokensOf(tx, subscription, parts.clock()),

@@ -6,6 +6,8 @@ import type { Command } from '../command.ts'
 import { recordCheck, sources } from '../door.ts'
 import { printPage } from '../print.ts'
 import { checkLines } from '../source-check.ts'
+import { sourceExplain } from '../source-explain.ts'
+import { sourceSimulate } from '../source-simulate.ts'
 import { EXIT, usage } from '../trouble.ts'
 
 export const sourceCommands: readonly Command[] = [
@@ -42,4 +44,6 @@ export const sourceCommands: readonly Command[] = [
       return EXIT.done
     },
   },
+  sourceExplain,
+  sourceSimulate,
 ]

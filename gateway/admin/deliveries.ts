@@ -108,6 +108,44 @@ export async function replayDelivery(
   return { delivery: id, dispatches }
 }
 
+/** What waits is due now, and what died comes back to life with all its tries, marked as a replay. */
+export async function retryDelivery(
+  tx: Tx,
+  tenant: string,
+  id: string,
+  now: number,
+  { subscription }: z.infer<typeof api.RetryRequest>,
+): Promise<z.infer<typeof api.Retried> | AdminRefused> {
+  const found = tx.db.selectFrom('inbox').select('id').where('id', '=', id).where('tenant_id', '=', tenant)
+  if ((await found.executeTakeFirst()) === undefined) return { refused: 'absent', what: 'delivery' }
+  const of = (state: 'pending' | 'dead') => {
+    const query = tx.db
+      .updateTable('dispatch')
+      .where('delivery_id', '=', id)
+      .where('tenant_id', '=', tenant)
+      .where('state', '=', state)
+      // What a subscription that is gone had not got, nobody can get.
+      .where('subscription_id', 'in', (is) =>
+        is.selectFrom('subscription').select('id').where('tenant_id', '=', tenant),
+      )
+      .returning('id')
+    return subscription === undefined ? query : query.where('subscription_id', '=', subscription)
+  }
+  const due = await of('pending').set({ due_at: now }).execute()
+  const revived = await of('dead')
+    .set({ state: 'pending', attempts: 0, due_at: now, finished_at: null, replay: 1 })
+    .execute()
+  const dispatches = [...due, ...revived].map((row) => row.id).sort()
+  if (dispatches.length === 0) {
+    return {
+      refused: 'state',
+      message: 'retry the delivery: nothing of it waits or is dead, wanted at least one; replay sends it once more',
+    }
+  }
+  tx.announce('dispatch')
+  return { delivery: id, dispatches }
+}
+
 async function wasSent(db: Database, tenant: string, id: string, subscription: string): Promise<boolean> {
   const query = db.selectFrom('dispatch').select('id').where('tenant_id', '=', tenant)
   const sent = query.where('delivery_id', '=', id).where('subscription_id', '=', subscription)

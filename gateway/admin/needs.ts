@@ -24,6 +24,8 @@ export interface ChannelSource {
   readonly retrySpan: number
   readonly settings: z.ZodType
   readonly credential: CredentialKind
+  /** There where the vendor reads the answer to some of its deliveries. */
+  readonly answers?: unknown
   readonly otherCredentials?: Readonly<Record<string, CredentialKind>>
   /** With `never`, binding a channel to a workspace can only be a mistake. */
   readonly namesWorkspace: 'always' | 'sometimes' | 'never'
@@ -52,6 +54,8 @@ export interface AdminNeeds {
   pushUrl(url: string): { readonly ok: true } | { readonly ok: false; readonly problem: string }
   /** Makes dispatch rows that send a delivery again, to all its subscriptions or to one; answers their ids. */
   replay(tx: Tx, ask: ReplayAsk): Promise<readonly string[]>
+  /** What a replay of many deliveries would send now. */
+  previewReplay(tenant: string, filter: ReplayFilter): Promise<ReplayPreview>
   /** The raw body out of what the inbox keeps, unsealed. */
   bodyOf(content: Buffer): Uint8Array
   /** The bearer of a pull subscription. */
@@ -68,6 +72,22 @@ export interface ReplayAsk {
   readonly delivery: string
   readonly subscription: string | undefined
   readonly now: number
+}
+
+/** Which deliveries a replay is about; times are Unix milliseconds. */
+export interface ReplayFilter {
+  readonly channel?: string | undefined
+  readonly subscription?: string | undefined
+  readonly state?: 'done' | 'dead' | undefined
+  readonly kind?: string | undefined
+  readonly since?: number | undefined
+  readonly until: number
+}
+
+export interface ReplayPreview {
+  readonly deliveries: number
+  readonly dispatches: number
+  readonly complete: boolean
 }
 
 export interface TokenAsk {

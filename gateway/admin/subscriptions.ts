@@ -15,6 +15,7 @@ import { page, type PageAsk, type PageOf, timeText } from './page.ts'
 const SECRET_BYTES = 32
 /** A pull app takes what is its own, and opens the bodies of what it was handed. */
 const PULL_SCOPES = [api.PULL_SCOPE, 'delivery:body']
+const NOT_HELD = { held_until: null, held_ms: null, held_why: null } as const
 /** What the dispatches of a removed subscription end as. */
 const REMOVED = 'subscription-removed'
 
@@ -29,7 +30,10 @@ export async function createSubscription(
   asked: z.infer<typeof api.NewSubscription>,
 ): Promise<z.infer<typeof api.SubscriptionMade> | AdminRefused> {
   const problem =
-    urlProblem(needs, asked.mode, asked.url) ?? (await channelProblem(tx.db, tenant, asked.channels))
+    urlProblem(needs, asked.mode, asked.url) ??
+    (await channelProblem(tx.db, tenant, asked.channels)) ??
+    syncShapeProblem(asked) ??
+    (asked.sync ? await syncProblem(needs, tx.db, asked.channels) : undefined)
   if (problem !== undefined) return problem
   const id = newId('sub_', now)
   const secret = asked.mode === 'push' ? `whsec_${needs.random(SECRET_BYTES).toString('base64')}` : undefined
@@ -41,9 +45,13 @@ export async function createSubscription(
     url: asked.url ?? null,
     secret_sealed:
       secret === undefined ? null : await needs.keyring.seal(tenant, placeOf(id), Buffer.from(secret)),
-    inline_body: asked.inlineBody ? 1 : 0,
+    // Whoever has a second to answer has none to fetch the body.
+    inline_body: asked.inlineBody || asked.sync ? 1 : 0,
     state: 'active',
     created_at: now,
+    sync: asked.sync ? 1 : null,
+    ordered: asked.ordered ? 1 : null,
+    ...NOT_HELD,
   }
   const made = await tx.db
     .insertInto('subscription')
@@ -54,7 +62,7 @@ export async function createSubscription(
   if (made.length === 0) return { refused: 'taken', what: 'subscription' }
   const channels = await bind(tx, row, asked.channels)
   tx.announce('config')
-  if (secret !== undefined) return { ...shown(row, channels), secret }
+  if (secret !== undefined) return { ...shown(row, channels, now), secret }
   const { token } = await needs.issueToken(tx, {
     name: asked.name,
     tenant,
@@ -62,12 +70,13 @@ export async function createSubscription(
     scopes: PULL_SCOPES,
     now,
   })
-  return { ...shown(row, channels), token }
+  return { ...shown(row, channels, now), token }
 }
 
 export async function listSubscriptions(
   db: Database,
   tenant: string,
+  now: number,
   ask: PageAsk,
 ): Promise<PageOf<Subscription>> {
   let query = db.selectFrom('subscription').selectAll().where('tenant_id', '=', tenant)
@@ -81,24 +90,26 @@ export async function listSubscriptions(
     rows,
     ask.limit,
     (row) => row.id,
-    (row) => shown(row, channels.get(row.id) ?? []),
+    (row) => shown(row, channels.get(row.id) ?? [], now),
   )
 }
 
 export async function readSubscription(
   db: Database,
   tenant: string,
+  now: number,
   id: string,
 ): Promise<Subscription | AdminRefused> {
   const row = await findSubscription(db, tenant, id)
   if (row === undefined) return { refused: 'absent', what: 'subscription' }
-  return shown(row, (await channelsOf(db, [row])).get(id) ?? [])
+  return shown(row, (await channelsOf(db, [row])).get(id) ?? [], now)
 }
 
 export async function changeSubscription(
   needs: AdminNeeds,
   tx: Tx,
   tenant: string,
+  now: number,
   id: string,
   asked: z.infer<typeof api.SubscriptionChange>,
 ): Promise<Subscription | AdminRefused> {
@@ -112,11 +123,13 @@ export async function changeSubscription(
     url: asked.url ?? row.url,
     inline_body: asked.inlineBody === undefined ? row.inline_body : Number(asked.inlineBody),
     state: asked.state ?? row.state,
+    // Whoever resumes it, or sends it elsewhere, says that somebody is there.
+    ...(asked.state === 'active' || asked.url !== undefined ? NOT_HELD : {}),
   }
-  const { name, url, inline_body, state } = changed
+  const { name, url, inline_body, state, held_until, held_ms, held_why } = changed
   await tx.db
     .updateTable('subscription')
-    .set({ name, url, inline_body, state })
+    .set({ name, url, inline_body, state, held_until, held_ms, held_why })
     .where('id', '=', id)
     .execute()
   if (asked.channels !== undefined) {
@@ -126,7 +139,7 @@ export async function changeSubscription(
   tx.announce('config')
   // What waited while it was paused is due now.
   tx.announce('dispatch')
-  return shown(changed, (await channelsOf(tx.db, [row])).get(id) ?? [])
+  return shown(changed, (await channelsOf(tx.db, [row])).get(id) ?? [], now)
 }
 
 /** What it had not been handed yet ends as dead, so that the deliveries still show where they went. */
@@ -173,7 +186,39 @@ async function changeProblem(
   if (asked.name !== undefined && (await isNameTaken(db, row, asked.name))) {
     return { refused: 'taken', what: 'subscription' }
   }
-  return asked.channels === undefined ? undefined : await channelProblem(db, row.tenant_id, asked.channels)
+  if (asked.channels === undefined) return undefined
+  const problem = await channelProblem(db, row.tenant_id, asked.channels)
+  return problem ?? (row.sync === 1 ? await syncProblem(needs, db, asked.channels, row.id) : undefined)
+}
+
+function syncShapeProblem({ mode, sync, ordered }: z.infer<typeof api.NewSubscription>): AdminRefused | undefined {
+  if (!sync) return undefined
+  const refuse = (message: string): AdminRefused => ({ refused: 'input', path: 'sync', message })
+  if (mode === 'pull') return refuse('is given, but only push can answer in time')
+  return ordered ? refuse('is given with ordered: an answer cannot wait for its turn') : undefined
+}
+
+/** Two apps cannot give one answer; an index of the database holds this too. */
+async function syncProblem(
+  needs: AdminNeeds,
+  db: Database,
+  channels: readonly string[],
+  own = '',
+): Promise<AdminRefused | undefined> {
+  const refuse = (id: string, message: string): AdminRefused => {
+    return { refused: 'input', path: `channels.${channels.indexOf(id)}`, message }
+  }
+  const rows = await db.selectFrom('channel').select(['id', 'source']).where('id', 'in', channels).execute()
+  const silent = rows.find(({ source }) => needs.sources.named(source)?.answers === undefined)
+  if (silent !== undefined) return refuse(silent.id, `is of ${silent.source}, which reads no answers`)
+  const other = await db
+    .selectFrom('subscription_channel')
+    .select('channel_id')
+    .where('channel_id', 'in', channels)
+    .where('sync', '=', 1)
+    .where('subscription_id', '!=', own)
+    .executeTakeFirst()
+  return other && refuse(other.channel_id, 'has a sync subscription already, and one app can answer')
 }
 
 async function channelProblem(
@@ -211,7 +256,8 @@ async function findSubscription(db: Database, tenant: string, id: string): Promi
 
 async function bind(tx: Tx, row: Row, channels: readonly string[]): Promise<string[]> {
   const ids = [...new Set(channels)].sort()
-  const rows = ids.map((id) => ({ subscription_id: row.id, channel_id: id, tenant_id: row.tenant_id }))
+  const { id: subscription_id, tenant_id, sync, ordered } = row
+  const rows = ids.map((channel_id) => ({ subscription_id, channel_id, tenant_id, sync, ordered }))
   await tx.db.insertInto('subscription_channel').values(rows).execute()
   return ids
 }
@@ -237,7 +283,12 @@ function placeOf(id: string) {
   return { table: 'subscription', column: 'secret_sealed', row: id, schema: 1 } as const
 }
 
-function shown(row: Row, channels: string[]): Subscription {
+function breakerOf({ held_why, held_until }: Row, now: number): Subscription['breaker'] {
+  if (held_why !== 'breaker') return 'closed'
+  return (held_until ?? 0) > now ? 'open' : 'half-open'
+}
+
+function shown(row: Row, channels: string[], now: number): Subscription {
   return {
     id: row.id,
     tenant: row.tenant_id,
@@ -246,7 +297,11 @@ function shown(row: Row, channels: string[]): Subscription {
     url: row.url,
     channels,
     inlineBody: row.inline_body === 1,
+    sync: row.sync === 1,
+    ordered: row.ordered === 1,
     state: row.state,
+    breaker: breakerOf(row, now),
+    heldUntil: row.held_until !== null && row.held_until > now ? timeText(row.held_until) : null,
     createdAt: timeText(row.created_at),
   }
 }

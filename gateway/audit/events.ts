@@ -24,7 +24,11 @@ export const AUDIT_ACTIONS = {
   'delivery.done': ['subscription', 'attempts'],
   'delivery.dead': ['subscription', 'attempts', 'error'],
   'delivery.replayed': ['subscription', 'reason', 'dispatches'],
+  'delivery.retried': ['subscription', 'reason', 'dispatches'],
   'delivery.body-read': [],
+  'replay.started': ['channel', 'subscription', 'state', 'kind', 'since', 'until', 'reason'],
+  'replay.batch': ['examined', 'dispatches', 'done'],
+  'replay.cancelled': ['reason'],
   'access.denied': ['code'],
   'security.tenant-mismatch': ['channel', 'source'],
 } as const satisfies Record<string, readonly string[]>

@@ -6,21 +6,28 @@
 import { sql } from 'kysely'
 import { newId } from '../store/id.ts'
 import type { Tx } from '../store/store.ts'
+import { LEASE_MS } from './queue.ts'
 
-/** Rows of one statement; three parameters each, far below what either engine takes. */
+/** Rows of one statement; five parameters each at most, far below what either engine takes. */
 const ROWS_CAP = 1_000
 
 export interface Accepted {
   readonly deliveryId: string
   readonly channelId: string
   readonly tenantId: string
+  /** Its conversation's blind name, where a subscription of its channel may want order. */
+  readonly orderKey?: string | undefined
+  /** Where a vendor waits for the app's answer: the name that the answering dispatch is leased under from birth. */
+  readonly lease?: string | undefined
 }
 
 /** Subscriptions that are paused get their rows too: they wait. */
 export async function fanOut(tx: Tx, rows: readonly Accepted[], now: number): Promise<void> {
   let made = 0n
   for (let from = 0; from < rows.length; from += ROWS_CAP) {
-    made += await insertDispatches(tx, rows.slice(from, from + ROWS_CAP), now)
+    const some = rows.slice(from, from + ROWS_CAP)
+    const isPlain = some.every(({ orderKey, lease }) => orderKey === undefined && lease === undefined)
+    made += isPlain ? await insertDispatches(tx, some, now) : await insertMarked(tx, some, now)
   }
   if (made > 0n) tx.announce('dispatch')
 }
@@ -34,6 +41,28 @@ async function insertDispatches(tx: Tx, rows: readonly Accepted[], now: number):
     SELECT 'dsp_' || substr(a.delivery_id, 5) || '_' || substr(s.subscription_id, 5),
       a.tenant_id, a.delivery_id, s.subscription_id, 'pending', 0, CAST(${now} AS BIGINT), 0,
       CAST(${now} AS BIGINT)
+    FROM accepted a
+    JOIN subscription_channel s ON s.channel_id = a.channel_id AND s.tenant_id = a.tenant_id`.execute(tx.db)
+  return result.numAffectedRows ?? 0n
+}
+
+/** The same, with order and leases: a statement of its own, so that deliveries with neither carry nothing for it. */
+async function insertMarked(tx: Tx, rows: readonly Accepted[], now: number): Promise<bigint> {
+  const values = rows.map(
+    ({ deliveryId, channelId, tenantId, orderKey = null, lease = null }) =>
+      sql`(${deliveryId}, ${channelId}, ${tenantId}, CAST(${orderKey} AS TEXT), CAST(${lease} AS TEXT))`,
+  )
+  const isHeld = sql`s.sync = 1 AND a.lease IS NOT NULL`
+  const id = sql`'dsp_' || substr(a.delivery_id, 5) || '_' || substr(s.subscription_id, 5)`
+  const result = await sql`
+    WITH accepted (delivery_id, channel_id, tenant_id, order_key, lease) AS (VALUES ${sql.join(values)})
+    INSERT INTO dispatch (id, tenant_id, delivery_id, subscription_id, state, attempts, due_at, lease, lease_until,
+      replay, order_key, created_at)
+    SELECT ${id}, a.tenant_id, a.delivery_id, s.subscription_id,
+      CASE WHEN ${isHeld} THEN 'leased' ELSE 'pending' END, CASE WHEN ${isHeld} THEN 1 ELSE 0 END,
+      CAST(${now} AS BIGINT), CASE WHEN ${isHeld} THEN a.lease || '.' || ${id} END,
+      CASE WHEN ${isHeld} THEN CAST(${now + LEASE_MS} AS BIGINT) END, 0,
+      CASE WHEN s.ordered = 1 THEN a.order_key END, CAST(${now} AS BIGINT)
     FROM accepted a
     JOIN subscription_channel s ON s.channel_id = a.channel_id AND s.tenant_id = a.tenant_id`.execute(tx.db)
   return result.numAffectedRows ?? 0n
@@ -68,7 +97,7 @@ export async function replay(
   ) {
     return { refused: 'not-found' }
   }
-  const rows = subscriptions.map(({ subscription_id }) => row(tenant, deliveryId, subscription_id, now))
+  const rows = subscriptions.map(({ subscription_id }) => replayRow(tenant, deliveryId, subscription_id, now))
   if (rows.length > 0) {
     await tx.insertMany('dispatch', rows)
     tx.announce('dispatch')
@@ -85,7 +114,7 @@ async function exists(tx: Tx, tenant: string, deliveryId: string): Promise<boole
   return (await query.executeTakeFirst()) !== undefined
 }
 
-function row(tenant: string, deliveryId: string, subscriptionId: string, now: number) {
+export function replayRow(tenant: string, deliveryId: string, subscriptionId: string, now: number) {
   return {
     id: newId('dsp_', now),
     tenant_id: tenant,
@@ -101,5 +130,6 @@ function row(tenant: string, deliveryId: string, subscriptionId: string, now: nu
     last_error: null,
     created_at: now,
     finished_at: null,
+    order_key: null,
   }
 }

@@ -14,6 +14,8 @@ export interface Loaded {
   readonly url: string | null
   readonly secretSealed: Buffer | null
   readonly inline: boolean
+  /** Unix milliseconds before which its subscription takes nothing; 0 when it is not held. */
+  readonly heldUntil: number
   readonly received: {
     readonly id: string
     readonly tenant: string
@@ -34,7 +36,7 @@ export async function load(needs: DeliveryNeeds, leases: readonly Lease[]): Prom
     .selectFrom('dispatch as d')
     .innerJoin('subscription as s', 's.id', 'd.subscription_id')
     .innerJoin('inbox as i', 'i.id', 'd.delivery_id')
-    .select(['d.id as dispatch', 's.url', 's.secret_sealed', 's.inline_body'])
+    .select(['d.id as dispatch', 's.url', 's.secret_sealed', 's.inline_body', 's.held_until'])
     .select([
       'i.id',
       'i.tenant_id',
@@ -85,6 +87,7 @@ interface Row {
   readonly url: string | null
   readonly secret_sealed: Buffer | null
   readonly inline_body: number
+  readonly held_until: number | null
   readonly id: string
   readonly tenant_id: string
   readonly channel_id: string
@@ -101,6 +104,7 @@ function loaded(lease: Lease, row: Row): Loaded {
     url: row.url,
     secretSealed: row.secret_sealed,
     inline: row.inline_body === 1,
+    heldUntil: row.held_until ?? 0,
     received: {
       id: row.id,
       tenant: row.tenant_id,

@@ -15,12 +15,12 @@ export interface SealedPlace {
   readonly schema: number
 }
 
-/** A leaf for a dispatch that has ended, well or as a dead letter. Content-free. */
+/** A leaf for a dispatch that has ended, or for a step of a replay. Content-free. */
 export interface DeliveryEvent {
-  readonly action: 'delivery.done' | 'delivery.dead'
+  readonly action: 'delivery.done' | 'delivery.dead' | 'replay.batch'
   readonly tenant: string
   readonly actor: string
-  /** The delivery. */
+  /** The delivery, or the replay. */
   readonly target: string
   readonly outcome: 'allowed' | 'failed'
   readonly requestId: string
@@ -43,14 +43,33 @@ export interface Attempt {
   readonly code: string
 }
 
+/** A breaker that opened or closed. */
+export interface BreakerChange {
+  readonly tenant: string
+  readonly subscription: string
+  readonly state: 'open' | 'closed'
+}
+
+export type Called =
+  | {
+      readonly answered: true
+      readonly status: number
+      readonly retryAfter: string | undefined
+      readonly contentType: string | undefined
+      readonly body: Buffer | undefined
+    }
+  | { readonly answered: false; readonly code: string }
+
 export interface DeliveryReport {
   attempted(attempt: Attempt): void
   /** Delivery itself cannot go on for now; `work` says with what. */
-  troubled(work: 'claim' | 'settle' | 'watch', error: unknown): void
+  troubled(work: 'claim' | 'settle' | 'watch' | 'hold' | 'replay', error: unknown): void
+  breaker(change: BreakerChange): void
 }
 
 export interface DeliveryNeeds {
   readonly store: Store
+  readonly seal: (tenant: string, place: SealedPlace, bytes: Uint8Array) => Promise<Uint8Array>
   readonly unseal: (tenant: string, place: SealedPlace, blob: Uint8Array) => Promise<Uint8Array>
   readonly unpack: (bytes: Buffer) => Content
   readonly post: (
@@ -59,6 +78,13 @@ export interface DeliveryNeeds {
     body: Uint8Array,
     signal: AbortSignal,
   ) => Promise<Dialled>
+  /** As `post`, and reads the answer. */
+  readonly call: (
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    body: Uint8Array,
+    options: { readonly cap: number; readonly signal: AbortSignal },
+  ) => Promise<Called>
   readonly append: (tx: Tx, events: readonly DeliveryEvent[], now: number) => Promise<unknown>
   readonly report: DeliveryReport
   /** Unix milliseconds. */

@@ -25,6 +25,8 @@ const HEARTBEAT_MS = 15_000
 /** Items a stream sends ahead of their acknowledgement, and at once: what is sent too far ahead runs out of its lease. */
 const UNANSWERED_CAP = 100
 const STREAM_BATCH = 16
+/** Claims of one call that found only work whose turn has not come; the rest is looked at in the next. */
+const LOOKS_CAP = 16
 /** A full stream looks this often whether there is room again; acknowledgements at this gate make it look at once. */
 const ROOM_MS = 1_000
 
@@ -155,15 +157,23 @@ export class Puller implements Pull {
   }
 
   async #leaseNow(subscription: PullSubscription, limit: number, signal: AbortSignal): Promise<PullItem[]> {
-    if ((await this.#queue.ready('pull', { only: [subscription.id] })).length === 0) return []
-    const claimed = await this.#queue.claim('pull', [{ subscription: subscription.id, limit }])
-    const leases = await this.#withinCap(subscription, claimed)
+    if ((await this.#queue.ready([subscription.id])).length === 0) return []
+    const leases = await this.#withinCap(subscription, await this.#claim(subscription.id, limit))
     const items = await this.#open(subscription, leases)
     if (!signal.aborted) return items
     await this.#release(
       subscription,
       items.map(({ lease }) => lease),
     )
+    return []
+  }
+
+  /** Goes on past work that waits for its conversation's turn, as far as one call may look. */
+  async #claim(subscription: string, limit: number): Promise<Lease[]> {
+    for (let looks = 0; looks < LOOKS_CAP; looks++) {
+      const { leases, parked } = await this.#queue.take('pull', [{ subscription, limit }])
+      if (leases.length > 0 || parked === 0) return leases
+    }
     return []
   }
 

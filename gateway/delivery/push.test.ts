@@ -13,6 +13,7 @@ import { StoreUnavailable } from '../store/store.ts'
 import { type Delivery, startDelivery } from './deliver.ts'
 import { replay } from './fan-out.ts'
 import type { DeliveryNeeds } from './needs.ts'
+import { PUSH_LIMITS } from './push.ts'
 import { type Rig, SECRET, type Tidy, openRig, tidied, until } from './rig.ts'
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void
@@ -56,7 +57,7 @@ async function setUp(
     await store.close()
   })
   const start = (): Delivery => {
-    const delivery = startDelivery(on, { total: 32, each: 8, tickMs: 50 })
+    const delivery = startDelivery(on, { ...PUSH_LIMITS, tickMs: 50 })
     started.push(delivery)
     return delivery
   }
@@ -196,7 +197,7 @@ eachEngine(
     for (const fault of faults) {
       const subscription = await on.subscribe('push', { url })
       await on.accept()
-      const delivery = startDelivery({ ...on, ...fault }, { total: 4, each: 4, tickMs: 50 })
+      const delivery = startDelivery({ ...on, ...fault }, { ...PUSH_LIMITS, total: 4, each: 4, tickMs: 50 })
       await until(() => on.attempts.some((attempt) => attempt.subscription === subscription))
       await delivery.close(1_000)
     }

@@ -5,43 +5,41 @@
  * A try is settled after the answer, so a gate that dies in between sends again: at least once, with the same id.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Holds } from './holds.ts'
+import { type Loaded, load } from './load.ts'
+import { makeMessage } from './message.ts'
 import type { DeliveryNeeds } from './needs.ts'
-import { type Loaded, load, open } from './load.ts'
-import type { Lease, Queue, Share } from './queue.ts'
+import type { Lease, Queue } from './queue.ts'
+import { Room, type RoomLimits } from './room.ts'
 import { type Outcome, answered } from './schedule.ts'
 import type { Settling } from './settling.ts'
-import { signedHeaders } from './sign.ts'
 
-export interface PushLimits {
-  /** Tries in flight at once; each holds a body of at most a few MiB. */
-  readonly total: number
-  /** Tries in flight to one subscription, so that a slow app holds up itself and not the others. */
-  readonly each: number
+export interface PushLimits extends RoomLimits {
   /** Retries come due without an announcement; they are seen this much late at most. */
   readonly tickMs: number
 }
 
-export const PUSH_LIMITS: PushLimits = { total: 32, each: 8, tickMs: 1_000 }
+export const PUSH_LIMITS: PushLimits = { total: 32, tenant: 16, each: 8, spare: 16, tickMs: 1_000 }
 
 export class Pusher {
   readonly #needs: DeliveryNeeds
   readonly #queue: Queue
   readonly #settling: Settling
-  readonly #limits: PushLimits
+  readonly #holds: Holds
+  readonly #room: Room
   readonly #flights = new Set<Promise<void>>()
-  /** Flights by subscription; bounded by the flights in all. */
-  readonly #load = new Map<string, number>()
   readonly #stop = new AbortController()
   readonly #tick: NodeJS.Timeout
   #claiming: Promise<void> | undefined
   #isAsked = false
   #isClosed = false
 
-  constructor(needs: DeliveryNeeds, queue: Queue, settling: Settling, limits: PushLimits) {
+  constructor(needs: DeliveryNeeds, queue: Queue, settling: Settling, holds: Holds, limits: PushLimits) {
     this.#needs = needs
     this.#queue = queue
     this.#settling = settling
-    this.#limits = limits
+    this.#holds = holds
+    this.#room = new Room(limits)
     this.#tick = setInterval(() => this.wake(), limits.tickMs)
   }
 
@@ -78,35 +76,23 @@ export class Pusher {
     }
   }
 
+  /** How much was claimed or put in order; with none there is nothing to do, or no room to do it. */
   async #claimSome(): Promise<number> {
-    const free = this.#limits.total - this.#flights.size
-    if (free <= 0) return 0
-    const busy = [...this.#load].filter(([, flights]) => flights >= this.#limits.each).map(([id]) => id)
-    const ready = await this.#queue.ready('push', { busy })
-    if (ready.length === 0) return 0
-    const leases = await this.#queue.claim('push', this.#shares(ready.slice(0, free), free))
+    const ready = await this.#queue.look((one) => this.#room.has(one))
+    const shares = this.#room.shares(ready)
+    if (shares.length === 0) return 0
+    const { leases, parked } = await this.#queue.take('push', shares)
     const loaded = await load(this.#needs, leases)
     for (const lease of leases) this.#begin(lease, loaded.get(lease.id))
-    return leases.length
-  }
-
-  /** Room is shared evenly, so a long queue of one subscription takes nothing from the others. */
-  #shares(ready: readonly string[], free: number): Share[] {
-    const even = Math.max(1, Math.floor(free / ready.length))
-    return ready.map((subscription) => {
-      const room = this.#limits.each - (this.#load.get(subscription) ?? 0)
-      return { subscription, limit: Math.min(even, room) }
-    })
+    return leases.length + parked
   }
 
   #begin(lease: Lease, loaded: Loaded | undefined): void {
-    const { subscriptionId } = lease
-    this.#load.set(subscriptionId, (this.#load.get(subscriptionId) ?? 0) + 1)
+    const { subscriptionId, tenant } = lease
+    this.#room.enter(subscriptionId, tenant)
     const flight = this.#fly(lease, loaded).finally(() => {
       this.#flights.delete(flight)
-      const left = (this.#load.get(subscriptionId) ?? 1) - 1
-      if (left > 0) this.#load.set(subscriptionId, left)
-      else this.#load.delete(subscriptionId)
+      this.#room.leave(subscriptionId, tenant)
       this.wake()
     })
     this.#flights.add(flight)
@@ -115,40 +101,18 @@ export class Pusher {
   async #fly(lease: Lease, loaded: Loaded | undefined): Promise<void> {
     const outcome = await this.#try(lease, loaded).catch((): Outcome => failed('internal'))
     await this.#settling.settle(lease, outcome)
+    await this.#holds.note(lease, outcome)
   }
 
   async #try(lease: Lease, loaded: Loaded | undefined): Promise<Outcome> {
     if (loaded === undefined) return failed('content-gone')
     if (this.#isClosed) return { ended: 'released' }
-    const opened = await open(this.#needs, loaded)
-    if ('failed' in opened) return failed(opened.failed)
-    const body = Buffer.from(JSON.stringify(opened.envelope))
-    const signed = await this.#sign(lease, loaded, body)
-    if (signed === undefined || loaded.url === null) return failed('secret-unreadable')
-    const headers = {
-      ...signed,
-      'content-type': 'application/json',
-      'user-agent': 'Gatehouse/1',
-      ...(lease.replay ? { 'gatehouse-replay': 'true' } : {}),
-    }
-    const dialled = await this.#needs.post(loaded.url, headers, body, this.#stop.signal)
+    const made = await makeMessage(this.#needs, lease, loaded)
+    if ('failed' in made) return failed(made.failed)
+    const { url, headers, body } = made.message
+    const dialled = await this.#needs.post(url, headers, body, this.#stop.signal)
     if (dialled.answered) return answered(dialled.status, dialled.retryAfter, this.#needs.clock())
     return dialled.code === 'stopped' ? { ended: 'released' } : failed(dialled.code)
-  }
-
-  async #sign(
-    lease: Lease,
-    { secretSealed }: Loaded,
-    body: Buffer,
-  ): Promise<Record<string, string> | undefined> {
-    if (secretSealed === null) return undefined
-    const place = { table: 'subscription', column: 'secret_sealed', row: lease.subscriptionId, schema: 1 }
-    try {
-      const secret = Buffer.from(await this.#needs.unseal(lease.tenant, place, secretSealed)).toString('utf8')
-      return signedHeaders(secret, lease.deliveryId, this.#needs.clock(), body)
-    } catch {
-      return undefined
-    }
   }
 }
 

@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { newId } from '../store/id.ts'
 import type { Schema } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
-import { fanOut } from './fan-out.ts'
-import type { Attempt, DeliveryEvent, DeliveryNeeds } from './needs.ts'
+import { type Accepted, fanOut } from './fan-out.ts'
+import type { Attempt, BreakerChange, DeliveryEvent, DeliveryNeeds } from './needs.ts'
 
 export const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 
@@ -19,10 +19,11 @@ export interface Rig extends DeliveryNeeds {
   readonly attempts: Attempt[]
   readonly events: DeliveryEvent[]
   readonly troubles: unknown[]
+  readonly breakers: BreakerChange[]
   /** Moves the clock by so many milliseconds. */
   pass(ms: number): void
   subscribe(mode: 'push' | 'pull', changes?: Partial<Schema['subscription']>): Promise<string>
-  accept(count?: number, text?: string): Promise<string[]>
+  accept(count?: number, text?: string, marks?: Pick<Accepted, 'orderKey' | 'lease'>): Promise<string[]>
   rows(): Promise<Schema['dispatch'][]>
 }
 
@@ -34,6 +35,7 @@ export async function openRig(store: Store, changes: Partial<DeliveryNeeds> = {}
   const attempts: Attempt[] = []
   const events: DeliveryEvent[] = []
   const troubles: unknown[] = []
+  const breakers: BreakerChange[] = []
   await store.write(async ({ db }) => {
     await db.insertInto('tenant').values({ id: tenant, name: tenant, created_at: clock() }).execute()
     await db
@@ -49,7 +51,9 @@ export async function openRig(store: Store, changes: Partial<DeliveryNeeds> = {}
     attempts,
     events,
     troubles,
+    breakers,
     // Sealing is not what is tested here: a blob is its own content.
+    seal: async (_tenant, _place, bytes) => bytes,
     unseal: async (_tenant, _place, blob) => blob,
     unpack: (bytes) => ({
       facts: { workspaces: [], kind: 'message', text: bytes.toString() },
@@ -57,10 +61,12 @@ export async function openRig(store: Store, changes: Partial<DeliveryNeeds> = {}
       body: bytes,
     }),
     post: async () => ({ answered: true, status: 200, retryAfter: undefined }),
+    call: async () => ({ answered: false, code: 'connect-refused' }),
     append: async (_tx, more) => events.push(...more),
     report: {
       attempted: (attempt) => void attempts.push(attempt),
       troubled: (work, error) => void troubles.push([work, error]),
+      breaker: (change) => void breakers.push(change),
     },
     random: () => 0.5,
     randomBytes,
@@ -73,19 +79,20 @@ export async function openRig(store: Store, changes: Partial<DeliveryNeeds> = {}
           .insertInto('subscription')
           .values({ ...subscriptionRow(tenant, id, mode, clock()), ...more })
           .execute()
-        const bound = { subscription_id: id, channel_id: channel, tenant_id: tenant }
+        const { sync = null, ordered = null } = more
+        const bound = { subscription_id: id, channel_id: channel, tenant_id: tenant, sync, ordered }
         await db.insertInto('subscription_channel').values(bound).execute()
       })
       return id
     },
-    async accept(count = 1, text = 'hello') {
+    async accept(count = 1, text = 'hello', marks = {}) {
       const ids = Array.from({ length: count }, () => newId('dlv_', clock()))
       await store.write(async (tx) => {
         const rows = ids.map((id) => inboxRow(tenant, channel, id, text, clock()))
         await tx.insertMany('inbox', rows)
         await fanOut(
           tx,
-          ids.map((id) => ({ deliveryId: id, channelId: channel, tenantId: tenant })),
+          ids.map((id) => ({ deliveryId: id, channelId: channel, tenantId: tenant, ...marks })),
           clock(),
         )
       })
@@ -152,6 +159,11 @@ function subscriptionRow(
     inline_body: 0,
     state: 'active',
     created_at: now,
+    sync: null,
+    ordered: null,
+    held_until: null,
+    held_ms: null,
+    held_why: null,
   }
 }
 

@@ -19,7 +19,8 @@ const JITTER = 0.2
 const LONGEST_WAIT = 24 * HOUR
 
 export type Outcome =
-  | { readonly ended: 'done'; readonly status?: number }
+  /** `code` remarks on a good end: the app's answer came too late for the vendor, or could not be passed on. */
+  | { readonly ended: 'done'; readonly status?: number; readonly code?: string }
   | { readonly ended: 'failed'; readonly code: string; readonly status?: number; readonly notBefore?: number }
   /** Given back by a pull app that wants it again after `delayMs`. */
   | { readonly ended: 'failed'; readonly code: string; readonly status?: number; readonly delayMs: number }

@@ -6,6 +6,7 @@
 import type { Database } from '../store/schema.ts'
 import type { Tx } from '../store/store.ts'
 import type { DeliveryEvent, DeliveryNeeds, Mode } from './needs.ts'
+import { freeNext } from './order.ts'
 import type { Lease } from './queue.ts'
 import { type Next, type Outcome, next } from './schedule.ts'
 
@@ -45,6 +46,11 @@ export async function settle(
       return { dispatch, outcome, next: next(outcome, dispatch.attempt, now, needs.random()) }
     })
     await write(tx, ends, now)
+    const ended = ends.filter((end) => end.next.state === 'done' || end.next.state === 'dead')
+    await freeNext(
+      tx,
+      ended.map(({ dispatch }) => dispatch),
+    )
     const leaves = ends.flatMap((end) => leaf(end, by))
     if (leaves.length > 0) await needs.append(tx, leaves, now)
     return new Map(ends.map(({ dispatch, next: { state } }) => [dispatch.lease, { state, dispatch }]))
@@ -67,7 +73,7 @@ async function lock(
 ): Promise<Lease[]> {
   let query = db
     .selectFrom('dispatch')
-    .select(['id', 'lease', 'tenant_id', 'delivery_id', 'subscription_id', 'attempts', 'replay'])
+    .select(['id', 'lease', 'tenant_id', 'delivery_id', 'subscription_id', 'attempts', 'replay', 'order_key'])
     // The dispatch is named in the lease: found by primary key, proved by the whole name.
     .where(
       'id',
@@ -92,6 +98,7 @@ async function lock(
     subscriptionId: row.subscription_id,
     attempt: row.attempts,
     replay: row.replay === 1,
+    orderKey: row.order_key ?? undefined,
   }))
 }
 
@@ -99,10 +106,16 @@ const UNLEASED = { lease: null, lease_until: null } as const
 
 async function write(tx: Tx, ends: readonly End[], now: number): Promise<void> {
   const done = ends.filter((end) => end.next.state === 'done')
-  for (const [status, group] of Map.groupBy(done, ({ outcome }) => statusOf(outcome))) {
+  for (const group of Map.groupBy(
+    done,
+    ({ outcome }) => `${statusOf(outcome)} ${codeOf(outcome)}`,
+  ).values()) {
+    const [first] = group
+    if (first === undefined) continue
+    const known = { last_status: statusOf(first.outcome), last_error: codeOf(first.outcome) }
     await tx.db
       .updateTable('dispatch')
-      .set({ ...UNLEASED, state: 'done', finished_at: now, last_status: status, last_error: null })
+      .set({ ...UNLEASED, ...known, state: 'done', finished_at: now })
       .where(
         'id',
         'in',
@@ -130,6 +143,10 @@ async function writeOne(tx: Tx, { dispatch, outcome, next: after }: End, now: nu
 
 function statusOf(outcome: Outcome): number | null {
   return 'status' in outcome ? (outcome.status ?? null) : null
+}
+
+function codeOf(outcome: Outcome): string | null {
+  return 'code' in outcome ? (outcome.code ?? null) : null
 }
 
 function leaf({ dispatch, outcome, next: after }: End, by: Settler): DeliveryEvent[] {

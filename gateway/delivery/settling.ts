@@ -81,6 +81,6 @@ function attempt(dispatch: Lease, outcome: Outcome, state: Settled['state']): At
     tenant: dispatch.tenant,
     delivery: dispatch.deliveryId,
     subscription: dispatch.subscriptionId,
-    code: outcome.ended === 'failed' ? outcome.code : '',
+    code: 'code' in outcome ? (outcome.code ?? '') : '',
   }
 }

@@ -73,7 +73,7 @@ export class Watch {
     try {
       const all = [...this.#waiting.keys()]
       for (let from = 0; from < all.length; from += LOOK_CAP) {
-        const found = await this.#queue.ready('pull', { only: all.slice(from, from + LOOK_CAP) })
+        const found = await this.#queue.ready(all.slice(from, from + LOOK_CAP))
         for (const subscription of found) this.nudge(subscription)
       }
     } catch (error) {

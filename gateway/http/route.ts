@@ -39,6 +39,9 @@ export type ApiAction =
   | 'subscription.updated'
   | 'subscription.deleted'
   | 'delivery.replayed'
+  | 'delivery.retried'
+  | 'replay.started'
+  | 'replay.cancelled'
   | 'delivery.body-read'
   | 'access.denied'
 

@@ -31,10 +31,25 @@ export interface AcceptNeeds {
   /** Makes the work for the apps that subscribe to the channels. */
   readonly fanOut: (
     tx: Tx,
-    rows: readonly { deliveryId: string; channelId: string; tenantId: string }[],
+    rows: readonly Fanned[],
     now: number,
   ) => Promise<void>
+  /** The blind name of the conversation, where some app wants its deliveries in order. */
+  readonly orderKey?: (
+    tenant: string,
+    channel: string,
+    conversation: string | undefined,
+  ) => Promise<string | undefined>
   readonly clock: () => number
+}
+
+/** What the work for the apps is made of. */
+export interface Fanned {
+  readonly deliveryId: string
+  readonly channelId: string
+  readonly tenantId: string
+  readonly orderKey?: string | undefined
+  readonly lease?: string | undefined
 }
 
 export interface Proved {
@@ -42,6 +57,8 @@ export interface Proved {
   readonly delivery: VerifiedDelivery
   readonly facts: Facts
   readonly requestId: string
+  /** Where the vendor waits for an app's answer: the lease its dispatch is born under. */
+  readonly lease?: string | undefined
 }
 
 export interface Accepted {
@@ -51,6 +68,8 @@ export interface Accepted {
 }
 
 interface Waiting {
+  readonly orderKey: string | undefined
+  readonly lease: string | undefined
   readonly row: Schema['inbox']
   readonly keys: readonly Buffer[]
   readonly expiresAt: number
@@ -73,10 +92,13 @@ export class Acceptor {
     if (this.#waiting.length >= WAITING_CAP)
       throw new StoreUnavailable('accept a delivery: too many wait already')
     const row = await this.#row(proved)
-    const { channel, delivery, facts, requestId } = proved
+    const { channel, delivery, facts, requestId, lease } = proved
+    const orderKey = await this.#needs.orderKey?.(channel.tenant, channel.id, facts.conversation?.id)
     return await new Promise((resolve, reject) => {
       this.#waiting.push({
         row,
+        orderKey,
+        lease,
         keys: replayKeys(channel.id, delivery.digest, facts.deliveryId ?? delivery.headerDeliveryId),
         expiresAt: row.received_at + channel.replayMs,
         requestId,
@@ -85,6 +107,15 @@ export class Acceptor {
       })
       if (this.#writers < WRITERS[this.#needs.store.engine]) void this.#drain()
     })
+  }
+
+  /** The delivery that a duplicate is a copy of: what was signed says it before any id. */
+  async originalOf({ channel, delivery, facts }: Proved): Promise<string | undefined> {
+    const keys = replayKeys(channel.id, delivery.digest, facts.deliveryId ?? delivery.headerDeliveryId)
+    const query = this.#needs.store.read.selectFrom('replay_memory').select(['key', 'delivery_id'])
+    const rows = await query.where('key', 'in', keys).execute()
+    const first = keys.map((key) => rows.find((row) => row.key.equals(key))).find((row) => row !== undefined)
+    return first?.delivery_id
   }
 
   async #row({ channel, delivery, facts }: Proved): Promise<Schema['inbox']> {
@@ -187,8 +218,8 @@ async function forgetStrays(
   for (const [at, i] of again.entries()) fresh[i] = retried[at] === true
 }
 
-function fanned({ row }: Waiting): { deliveryId: string; channelId: string; tenantId: string } {
-  return { deliveryId: row.id, channelId: row.channel_id, tenantId: row.tenant_id }
+function fanned({ row, orderKey, lease }: Waiting): Fanned {
+  return { deliveryId: row.id, channelId: row.channel_id, tenantId: row.tenant_id, orderKey, lease }
 }
 
 function leaf({ row, requestId }: Waiting): AuditEvent {

@@ -5,53 +5,23 @@
  * names of headers and layouts.
  */
 import { macKey, isMacKey, signedDigest } from '@gatehouse/proof/webhook.ts'
-import { Recorded, requestOf, sourceOf, within } from './check.ts'
+import { credentialTexts, Recorded, requestOf, settingsOf, sourceOf, within } from './check.ts'
 import { bodySuspicions } from './explain/bodies.ts'
+import { type Case, type Explanation, type Finding, type GivenSecret, sign } from './explain/finding.ts'
 import { type HeaderList, headerSuspicions } from './explain/headers.ts'
 import { otherKind, secretSuspicions } from './explain/secrets.ts'
 import { signsOf } from './explain/signs.ts'
 import type { Suspicion } from './explain/suspicion.ts'
 import { timeFinding } from './explain/time.ts'
 import { urlSuspicions } from './explain/urls.ts'
+import { vendorCredentials } from './recorded-key.ts'
 import type { Claim, RawRequest, Source } from './source.ts'
-import { type LiveCredential, VerifiedDelivery } from './verify.ts'
+import { type LiveCredential, type ProofRefusal, VerifiedDelivery } from './verify.ts'
 
 /** Findings of one name that are shown; further ones say the same of other bytes. */
 const ALIKE_CAP = 2
 /** Bodies and addresses that are tried with each other spelling of the secret. */
 const PAIRED_CAP = 200
-
-export interface Finding {
-  readonly what: string
-  /** `cause`: this alone makes it pass. `part`: it passes with the other parts. `sign`: seen, not proved. */
-  readonly weight: 'cause' | 'part' | 'sign'
-  readonly evidence: string
-  readonly next: string
-}
-
-export interface Explanation {
-  readonly source: string | null
-  readonly verdict: 'accept' | 'reject'
-  /** Where it ended: `record`, `credential`, `header`, `vendor-key`, `timestamp`, `signature`; null for one that passes. */
-  readonly step: string | null
-  readonly findings: readonly Finding[]
-  /** Requests and secrets tried with the listener's proof. */
-  readonly tried: number
-}
-
-/** A recorded request, ready to be tried. */
-export interface Case {
-  readonly source: Source
-  readonly settings: unknown
-  readonly request: RawRequest
-  /** Every header, doubled ones too. */
-  readonly came: HeaderList
-  readonly secrets: readonly string[]
-  readonly credentials: readonly LiveCredential[]
-  readonly now: number
-  /** Whether the record says when it came. */
-  readonly timed: boolean
-}
 
 export function explain(record: unknown, nowSeconds: number): Explanation {
   const read = readCase(record, nowSeconds)
@@ -79,7 +49,7 @@ function readCase(record: unknown, nowSeconds: number): Case | Explanation {
       'the record names no source that there is',
       'see gatehouse source list',
     )
-  const settings = source.settings.safeParse(recorded.config ?? {})
+  const settings = source.settings.safeParse(settingsOf(recorded, source))
   if (!settings.success)
     return stopped(
       source,
@@ -98,14 +68,18 @@ function readCase(record: unknown, nowSeconds: number): Case | Explanation {
       'the body cannot be read from the record',
       'give body as text, or bodyBase64',
     )
-  const secrets = [recorded.secret ?? [], recorded.publicKey ?? []].flat()
-  const given = { source: within(source, recorded.toleranceSeconds), settings: settings.data, came, secrets }
-  const called = request.publicUrl ?? (/^https?:\/\//.test(recorded.url ?? '') ? recorded.url : undefined)
+  const secrets = credentialTexts(recorded, source)
+  const now = recorded.now ?? nowSeconds
+  const published = attempt(() => vendorCredentials(recorded, source, request, settings.data, now))
+  const vendors = published === undefined || 'refused' in published ? [] : published
   return {
-    ...given,
-    request: { ...request, publicUrl: called },
-    credentials: keysOf(source, settings.data, secrets),
-    now: recorded.now ?? nowSeconds,
+    source: within(source, recorded.toleranceSeconds),
+    settings: settings.data,
+    request,
+    came,
+    secrets,
+    credentials: [...keysOf(source, settings.data, secrets), ...vendors],
+    now,
     timed: recorded.now !== undefined,
   }
 }
@@ -125,31 +99,32 @@ class Trial {
     const verdict = VerifiedDelivery.verify({ source, settings, credentials }, request, now)
     if (verdict instanceof VerifiedDelivery) return this.#ended('accept', null, [])
     const unusable = this.#unusable()
-    const keyed = this.#vendorKeyed()
+    const keyed = credentials.length === 0 ? this.#vendorKeyed() : undefined
     if (keyed !== undefined) return this.#ended('reject', 'vendor-key', [keyed])
-    if (secrets.length === 0) return this.#ended('reject', 'credential', [NO_SECRET])
-    switch (verdict.refused) {
-      case 'missing-header':
-      case 'malformed-header':
-        return this.#ended('reject', 'header', [
-          ...unusable,
-          ...this.#headers(verdict.refused, verdict.header),
-        ])
-      case 'timestamp': {
-        const time = timeFinding(this.#case, verdict.ageSeconds, this.#proves({}))
-        return this.#ended('reject', 'timestamp', [
-          ...unusable,
-          time,
-          ...(time.weight === 'cause' ? [] : this.#signature()),
-        ])
-      }
-      case 'no-credential':
-        return this.#ended('reject', 'credential', [...unusable, ...this.#causes(this.#ofSecrets())])
-      case 'signature':
-        return this.#ended('reject', 'signature', [...unusable, ...this.#signature()])
-      case 'decider-failed':
-        return this.#ended('reject', 'signature', [FAILED])
+    if (secrets.length === 0 && credentials.length === 0)
+      return this.#ended('reject', 'credential', [NO_SECRET])
+    return this.#ended('reject', STEPS[verdict.refused] ?? 'header', [
+      ...unusable,
+      ...this.#ofRefusal(verdict),
+    ])
+  }
+
+  #ofRefusal(verdict: ProofRefusal): readonly Finding[] {
+    if ('header' in verdict) return this.#headers(verdict.refused, verdict.header)
+    if (verdict.refused === 'timestamp') {
+      const time = timeFinding(this.#case, verdict.ageSeconds, this.#proves({}))
+      return [time, ...(time.weight === 'cause' ? [] : this.#signature())]
     }
+    if (verdict.refused === 'no-credential') return this.#causes(this.#ofSecrets())
+    if (verdict.refused === 'signature') return this.#signature()
+    if (verdict.refused === 'decider-failed') return [FAILED]
+    return [
+      sign(
+        'claim-other',
+        `its ${verdict.refused} is not the one that this channel is for`,
+        `see ${this.#case.source.docs}`,
+      ),
+    ]
   }
 
   /** Secrets that this source can make no key of, in the source's own words. */
@@ -157,7 +132,7 @@ class Trial {
     const { source, settings, secrets } = this.#case
     return secrets.flatMap((secret): readonly Finding[] => {
       const why = unusableBecause(source, settings, secret)
-      const kind = otherKind(secret, source)
+      const kind = secret.role === '' ? otherKind(secret.value, source) : undefined
       const next = `take ${source.credential.hint}`
       return [
         ...(why === undefined ? [] : [sign('secret-unusable', why, next)]),
@@ -178,11 +153,12 @@ class Trial {
 
   #headers(refused: string, header: string): readonly Finding[] {
     const { source, settings, request, came } = this.#case
-    const claim = (changed: RawRequest) => {
+    const refusedFor = (changed: RawRequest): string | undefined => {
       const claimed = attempt(() => source.claim(changed, settings))
-      return claimed !== undefined && 'refused' in claimed ? claimed : undefined
+      if (claimed === undefined) return ''
+      return 'refused' in claimed ? ('header' in claimed ? claimed.header : '') : undefined
     }
-    const repaired = headerSuspicions(request, came, claim)
+    const repaired = headerSuspicions(request, came, refusedFor)
     const causes = this.#causes([...repaired, ...urlSuspicions(request)])
     if (causes.length > 0) return causes
     const rest = repaired.map((one) =>
@@ -216,14 +192,14 @@ class Trial {
     }))
     const signs = signsOf(this.#case)
     const alone = this.#causes([...requests, ...secrets, ...other])
-    if (alone.length > 0) return alone
+    if (alone.length > 0) return plainest(alone)
     const together = this.#together(secrets, requests)
     return together.length > 0 ? together : [...signs, this.#wrongSecret()]
   }
 
   #ofSecrets(): readonly Suspicion[] {
     const { source, secrets } = this.#case
-    return secrets.flatMap((secret) => secretSuspicions(secret, source))
+    return secrets.flatMap(({ value }) => secretSuspicions(value, source))
   }
 
   #causes(suspicions: readonly Suspicion[]): readonly Finding[] {
@@ -239,7 +215,7 @@ class Trial {
   #together(secrets: readonly Suspicion[], requests: readonly Suspicion[]): readonly Finding[] {
     for (const secret of secrets) {
       for (const request of requests.slice(0, PAIRED_CAP)) {
-        if (!this.#proves({ ...secret, request: request.request })) continue
+        if (!this.#proves({ ...secret, ...request })) continue
         return [secret, request].map(({ what, evidence, next }) => ({ what, weight: 'part', evidence, next }))
       }
     }
@@ -248,7 +224,7 @@ class Trial {
 
   #wrongSecret(): Finding {
     const { source, secrets } = this.#case
-    const sizes = secrets.map((secret) => secret.length).join(' and ')
+    const sizes = secrets.map(({ value }) => value.length).join(' and ')
     return sign(
       'wrong-secret',
       `the signature fits none of ${this.#tried} ways of writing body, address and secret; the secret given has ${sizes} characters`,
@@ -291,12 +267,27 @@ class Trial {
       )
     }
     if (secret === undefined && role === undefined && changed === undefined) return credentials
-    return keysOf(source, settings, secret === undefined ? secrets : [secret], role)
+    const texts = secret === undefined ? secrets : [{ value: secret, role: '' }]
+    return keysOf(source, settings, role === undefined ? texts : texts.map(({ value }) => ({ value, role })))
   }
 
   #ended(verdict: Explanation['verdict'], step: string | null, findings: readonly Finding[]): Explanation {
     return { source: this.#case.source.name, verdict, step, findings, tried: this.#tried }
   }
+}
+
+/** A secret that fits respelled fits by its bytes too; one of the two is enough. */
+function plainest(causes: readonly Finding[]): readonly Finding[] {
+  const isRespelled = causes.some(({ what }) => what.startsWith('secret-') && what !== 'secret-encoding')
+  return isRespelled ? causes.filter(({ what }) => what !== 'secret-encoding') : causes
+}
+
+/** Where each refusal stands among the steps; what is not here is refused with its header. */
+const STEPS: Readonly<Record<string, string>> = {
+  timestamp: 'timestamp',
+  signature: 'signature',
+  'no-credential': 'credential',
+  'decider-failed': 'signature',
 }
 
 const NO_SECRET = sign(
@@ -309,10 +300,6 @@ const FAILED = sign(
   'reading it failed, which counts as a refusal',
   'keep the record and report it',
 )
-
-export function sign(what: string, evidence: string, next: string): Finding {
-  return { what, weight: 'sign', evidence, next }
-}
 
 function stopped(
   source: Source | null,
@@ -331,17 +318,21 @@ function stopped(
 }
 
 /** Keys of the texts that are keys; the others are told apart by `#unusable`. */
-function keysOf(source: Source, settings: unknown, secrets: readonly string[], role = ''): LiveCredential[] {
-  return secrets.flatMap((secret, i) => {
-    const key = attempt(() => source.key(secret, settings, role))
+function keysOf(source: Source, settings: unknown, secrets: readonly GivenSecret[]): LiveCredential[] {
+  return secrets.flatMap(({ value, role }, i) => {
+    const key = attempt(() => source.key(value, settings, role))
     return key === undefined ? [] : [{ id: String(i), key }]
   })
 }
 
-function unusableBecause(source: Source, settings: unknown, secret: string): string | undefined {
+function unusableBecause(
+  source: Source,
+  settings: unknown,
+  { value, role }: GivenSecret,
+): string | undefined {
   try {
-    const key = source.key(secret, settings, '')
-    return isMacKey(key) && secret.trim() === '' ? 'the secret is blank' : undefined
+    const key = source.key(value, settings, role)
+    return isMacKey(key) && value.trim() === '' ? 'the secret is blank' : undefined
   } catch (error) {
     // A source's RangeError never holds the text.
     return error instanceof RangeError ? error.message : 'no key can be made of it'

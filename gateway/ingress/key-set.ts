@@ -80,8 +80,8 @@ function rsaKey(jwk: Jwk): KeyObject | undefined {
   }
 }
 
-function withoutCertificates({ x5c: _, ...jwk }: Jwk): Jwk {
-  return jwk
+function withoutCertificates(jwk: Jwk): Jwk {
+  return Object.fromEntries(Object.entries(jwk).filter(([name]) => name !== 'x5c'))
 }
 
 function isRecord(value: unknown): value is Jwk {

@@ -19,16 +19,17 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RefusalCode } from '@gatehouse/contract/refusals.ts'
-import { isMacKey, mac } from '@gatehouse/proof/webhook.ts'
 import { StoreUnavailable } from '../store/store.ts'
 import type { Accepted, Proved } from './accept.ts'
+import { solved } from './challenge.ts'
 import { type Channel, liveAt } from './channel.ts'
 import { accepted, refused, type Reply, send } from './reply.ts'
 import type { RawBodies, RawRefusal } from './raw.ts'
 import { read } from './read.ts'
 import type { Refused } from './refusals.ts'
-import type { Answer, Facts, KeyRef, Malformed, RawRequest, SignedAnswer } from './source.ts'
+import type { Facts, KeyRef, Malformed, RawRequest } from './source.ts'
 import { VendorUnavailable } from './vendor-unavailable.ts'
+import type { SyncAnswers } from './sync.ts'
 import { decoy, type LiveCredential, type ProofRefusal, VerifiedDelivery } from './verify.ts'
 
 /** `/in/` and an id as `newId` makes them; anything else names no channel. */
@@ -75,6 +76,8 @@ export interface ReceiveNeeds {
   readonly vendorKey: (ref: KeyRef, channel: string) => Promise<LiveCredential | undefined>
   /** Fetches a URL that the vendor wants fetched, through the guarded dialler; throws when it could not. */
   readonly visit: (url: string) => Promise<void>
+  /** Answers of apps to vendors that wait for them. */
+  readonly sync?: SyncAnswers
   /** Where the internet reaches the public listener, when the operator has said so. */
   readonly publicUrl: string | undefined
   readonly newRequestId: () => string
@@ -83,8 +86,8 @@ export interface ReceiveNeeds {
 
 /** What is known of a request so far. */
 interface Exchange {
-  readonly requestId: string
-  readonly startedAt: number
+  requestId: string
+  startedAt: number
   bytes: number
   channel?: Channel
   reason?: string
@@ -103,17 +106,23 @@ export class Receiver {
   /** Answers one request; never throws, never leaves it open. */
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { bodies, clock, newRequestId } = this.#needs
-    const exchange: Exchange = { requestId: newRequestId(), startedAt: clock(), bytes: 0 }
+    const exchange: Exchange = { requestId: '', startedAt: 0, bytes: 0 }
     let reply: Reply
     try {
+      exchange.requestId = newRequestId()
+      exchange.startedAt = clock()
       reply = await this.#receive(request, exchange)
     } catch (error) {
       reply = this.#failed(exchange, error)
     }
     bodies.release(exchange.bytes)
     send(request, response, reply, exchange.requestId)
-    await this.#noteEarly(request, exchange)
-    this.#report(exchange, reply)
+    try {
+      await this.#noteEarly(request, exchange)
+      this.#report(exchange, reply)
+    } catch {
+      // The answer is out. That it cannot be told of must not end the process.
+    }
   }
 
   /** Refusals from before the channel was looked up are its operator's business too; the answer is out by now. */
@@ -180,11 +189,16 @@ export class Receiver {
       return this.#refuse(exchange, refused('other-workspace'), 'other-workspace')
     }
     if (facts.visit !== undefined) await this.#needs.visit(facts.visit)
-    if (facts.challenge !== undefined) return accepted(solved(channel, delivery, facts.challenge))
+    if (facts.challenge !== undefined) return accepted(solved(channel.credentials, delivery, facts.challenge))
     if (facts.handshake !== undefined) return accepted(facts.handshake)
 
-    exchange.accepted = await this.#needs.accept({ channel, delivery, facts, requestId: exchange.requestId })
-    return accepted(facts.ack ?? channel.source.ack)
+    // Made before the accept: once the delivery is durable, nothing is left that could fail.
+    const taken = accepted(facts.ack ?? channel.source.ack)
+    const plan = await this.#needs.sync?.plan(channel, facts)
+    const proved = { channel, delivery, facts, requestId: exchange.requestId, lease: plan?.lease }
+    exchange.accepted = await this.#needs.accept(proved)
+    if (plan === undefined || this.#needs.sync === undefined) return taken
+    return accepted(await this.#needs.sync.answer(plan, proved, exchange.accepted, exchange.startedAt))
   }
 
   #methodAndType(request: IncomingMessage): Reply | undefined {
@@ -232,7 +246,11 @@ export class Receiver {
       return this.#refuse(exchange, reply, 'vendor-unavailable', error.message)
     }
     exchange.reason = error instanceof StoreUnavailable ? 'store-unavailable' : 'failed'
-    this.#needs.failed(exchange.requestId, exchange.channel?.id, error)
+    try {
+      this.#needs.failed(exchange.requestId, exchange.channel?.id, error)
+    } catch {
+      // It is answered all the same.
+    }
     return refused('unavailable', { retryAfter: RETRY_SECONDS })
   }
 
@@ -266,22 +284,14 @@ function keyRefOf({ source, settings }: Channel, raw: RawRequest): KeyRef | Proo
   }
 }
 
-/** The challenge's answer under the very credential that proved the question. */
-function solved(channel: Channel, delivery: VerifiedDelivery, challenge: SignedAnswer): Answer {
-  const { algorithm, parts, render } = challenge
-  const key = channel.credentials.find(({ id }) => id === delivery.credentialId)?.key
-  if (key === undefined || !isMacKey(key) || key.algorithm !== algorithm)
-    throw new Error('answer a challenge: its key is not a MAC key')
-  return render(mac(algorithm, key.key, parts))
-}
-
 /** The id in the path; '' names no channel. */
 function channelId(target: string): string {
   return PATH.exec(target)?.[1] ?? ''
 }
 
 function outcomeOf({ reason, accepted: taken }: Exchange): Outcome['outcome'] {
-  if (reason === 'failed' || reason === 'store-unavailable' || reason === 'vendor-unavailable') return 'failed'
+  if (reason === 'failed' || reason === 'store-unavailable' || reason === 'vendor-unavailable')
+    return 'failed'
   if (reason !== undefined) return 'refused'
   if (taken === undefined) return 'handshake'
   return taken.fresh ? 'accepted' : 'duplicate'
@@ -328,11 +338,12 @@ function takes(channel: Channel, raw: RawRequest): boolean {
 }
 
 /** A channel bound to workspaces takes only deliveries whose every named workspace is one of them. */
-function boundTo(channel: Channel, { workspaces, handshake }: Facts): boolean {
+function boundTo(channel: Channel, { workspaces, handshake, challenge }: Facts): boolean {
   const bound = channel.workspaces
   if (bound === undefined) return true
   // A handshake speaks of no workspace yet, and stores nothing.
-  if (workspaces.length === 0) return handshake !== undefined || channel.source.namesWorkspace !== 'always'
+  const asks = handshake !== undefined || challenge !== undefined
+  if (workspaces.length === 0) return asks || channel.source.namesWorkspace !== 'always'
   return workspaces.every((workspace) => bound.includes(workspace))
 }
 

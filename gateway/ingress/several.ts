@@ -8,7 +8,10 @@ import { given } from './member.ts'
 import type { Facts, Party } from './source.ts'
 
 /** What one event of several says. */
-export type Event = Pick<Facts, 'kind' | 'event' | 'deliveryId' | 'actor' | 'conversation' | 'text' | 'locale'>
+export type Event = Pick<
+  Facts,
+  'kind' | 'event' | 'deliveryId' | 'actor' | 'conversation' | 'text' | 'locale'
+>
 
 /** The delivery that holds `events`. One event speaks for itself. */
 export function together(workspaces: readonly string[], events: readonly Event[]): Facts {

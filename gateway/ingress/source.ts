@@ -25,6 +25,8 @@ export interface Claim {
   readonly sentAt: number | undefined
   /** The bytes the vendor signed, in order, as received. Their digest is the replay memory's key. */
   readonly signed: SignedParts
+  /** Other bytes the vendor may have signed for this very request, where it is not consistent; each costs a MAC. */
+  readonly spellings?: readonly SignedParts[]
   /** Alternatives: one good signature under one live key is proof. */
   readonly signatures: readonly ClaimedSignature[]
   /** A delivery id that stands in a header, whether the signature covers it or not. */
@@ -80,6 +82,19 @@ export interface Answer {
   readonly status: number
   readonly contentType?: string
   readonly body?: string
+}
+
+/** What an app may say to a callback: a shape for each status. Nothing at all may always be said. */
+export interface AnswerRule {
+  readonly shapes: ReadonlyMap<number, z.ZodType>
+}
+
+/** For vendors that read the answer to some of their deliveries. */
+export interface Answers {
+  /** Milliseconds the vendor waits. */
+  readonly budgetMs: number
+  /** Undefined where the vendor does not read the answer. */
+  rule(facts: Facts): AnswerRule | undefined
 }
 
 /** Who did it, where: vendor ids as text, all optional but `id`. */
@@ -165,10 +180,17 @@ export interface Source<S = unknown> {
   readonly refusalStatus: 401 | 403
   /** The answer to an accepted delivery and to its duplicates. */
   readonly ack: Answer
+  /** What apps may answer through a subscription that is `sync`. */
+  readonly answers?: Answers
   /** Tolerance of one channel where its settings may change it (generic-hmac); seconds or undefined for none. */
   toleranceOf?(settings: S): number | undefined
   /** What is weak about these settings, a sentence each, for whoever makes the channel; nothing when nothing is. */
   warnings?(settings: S): readonly string[]
+  /**
+   * Other settings under which this request may have been signed, with words that end "it is signed …". For
+   * `source explain` alone: the door tries the channel's own settings and no others.
+   */
+  variants?(request: RawRequest, settings: S): readonly { readonly says: string; readonly settings: S }[]
   /** A key from a credential's text; throws `RangeError` with a sentence (never the secret) when it cannot be one. */
   key(secret: string, settings: S, role?: string): VerifyingKey
   /** Where the vendor's own key is, when it is not a credential of the channel. Read before anything is proved. */

@@ -7,11 +7,11 @@
  * keys are named, and each channel may bring few certificates a minute that are new. Requests that want the same
  * thing share one fetch.
  */
-import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { CERTIFICATE_CAP, type SigningCertificate, isValidAt, readCertificate } from './certificate.ts'
-import { KEY_SET_CAP, type VendorKey, readKeySet } from './key-set.ts'
+import { CERTIFICATE_CAP } from './certificate.ts'
+import { KEY_SET_CAP } from './key-set.ts'
 import type { KeyRef } from './source.ts'
+import { type Material, keyOf, lacksKey, readMaterial } from './vendor-material.ts'
 import { VendorUnavailable } from './vendor-unavailable.ts'
 import type { LiveCredential } from './verify.ts'
 
@@ -27,13 +27,15 @@ const AGAIN_MS = 60_000
 const RETRY_MS = 5_000
 /** Key ids known to be in no set, so that a sender who goes on using one costs no read each minute. */
 const UNKNOWN_CAP = 1_000
-const UNKNOWN_MS = 600_000
+const UNKNOWN_MS = 300_000
 /** Certificates never read before that one channel may bring in `AGAIN_MS`; vendors change theirs once a year. */
 const NEW_URLS = 10
 /** Channels counted for that; one evicted starts anew. */
 const CHANNELS_CAP = 10_000
 /** URLs that lately had no certificate, apart from those that had one, so that they evict none. */
 const EMPTY_CAP = 1_000
+/** What came instead of a certificate, when it will be the same a moment later. */
+const GONE = /^(?:status 4\d\d|malformed|answer-too-large)$/
 /** The vendor of the webhook waits meanwhile, and gives up after some 10 s. */
 const WAIT_MS = 5_000
 
@@ -51,10 +53,6 @@ export interface VendorKeyNeeds {
   readonly clock: () => number
 }
 
-type Material =
-  | { readonly kind: 'jwks'; readonly keys: ReadonlyMap<string, VendorKey> }
-  | { readonly kind: 'x509'; readonly certificate: SigningCertificate }
-
 /** What is known of one URL. */
 interface Shelf {
   readonly url: string
@@ -64,6 +62,8 @@ interface Shelf {
   triedAt: number
   /** Reads that failed since one did not. */
   failures: number
+  /** The last one said that there is nothing to be had there, rather than nothing. */
+  isGone: boolean
   reading: Promise<void> | undefined
 }
 
@@ -81,8 +81,9 @@ export class VendorKeys {
   /** The key that `ref` names, good now. */
   async read(ref: KeyRef, channel: string): Promise<LiveCredential | undefined> {
     const shelf = this.#shelf(ref, channel)
-    if (this.#isWanted(shelf, ref)) await (shelf.reading ??= this.#fetch(shelf))
-    return this.#pick(shelf, ref)
+    const isAsked = this.#isWanted(shelf, ref)
+    if (isAsked) await (shelf.reading ??= this.#fetch(shelf))
+    return this.#pick(shelf, ref, isAsked)
   }
 
   #shelf({ kind, url }: KeyRef, channel: string): Shelf {
@@ -99,6 +100,7 @@ export class VendorKeys {
       readAt: never,
       triedAt: never,
       failures: 0,
+      isGone: false,
       reading: undefined,
     }
     this.#empty.set(name, shelf)
@@ -108,7 +110,8 @@ export class VendorKeys {
   #countNew(channel: string, url: string): void {
     const now = this.#needs.clock()
     const counted = this.#brought.get(channel)
-    const current = counted !== undefined && now - counted.since < AGAIN_MS ? counted : { since: now, count: 0 }
+    const current =
+      counted !== undefined && now - counted.since < AGAIN_MS ? counted : { since: now, count: 0 }
     if (current.count >= NEW_URLS)
       throw new VendorUnavailable(`read the certificate of ${hostOf(url)}: too many new ones`)
     current.count++
@@ -125,8 +128,8 @@ export class VendorKeys {
 
   /** Whether a set lacks the key that is named, and lacked it not just now. */
   #isUnknown({ material }: Shelf, ref: KeyRef, now: number): boolean {
-    if (material?.kind !== 'jwks' || ref.kind !== 'jwks' || material.keys.has(ref.kid)) return false
-    return now - (this.#unknown.get(unknownName(ref.url, ref.kid)) ?? Number.NEGATIVE_INFINITY) >= UNKNOWN_MS
+    if (material === undefined || !lacksKey(material, ref)) return false
+    return now - (this.#unknown.get(unknownName(ref)) ?? Number.NEGATIVE_INFINITY) >= UNKNOWN_MS
   }
 
   /** Never rejects: what failed is seen on the shelf. */
@@ -134,6 +137,7 @@ export class VendorKeys {
     shelf.triedAt = this.#needs.clock()
     try {
       const read = await this.#readOnce(shelf)
+      shelf.isGone = typeof read === 'string' && GONE.test(read)
       if (typeof read === 'string') return this.#noteFailure(shelf, read)
       shelf.material = read
       shelf.readAt = this.#needs.clock()
@@ -156,7 +160,7 @@ export class VendorKeys {
     const answer = await this.#needs.get(url, { cap, accept, totalMs: WAIT_MS })
     if (!answer.answered) return answer.code
     if (answer.status !== 200) return `status ${answer.status}`
-    return materialOf(kind, answer.body) ?? 'malformed'
+    return readMaterial(kind, answer.body) ?? 'malformed'
   }
 
   #noteFailure(shelf: Shelf, code: string): void {
@@ -168,60 +172,27 @@ export class VendorKeys {
     return material !== undefined && this.#needs.clock() - readAt < STALE_MS
   }
 
-  #pick(shelf: Shelf, ref: KeyRef): LiveCredential | undefined {
-    const { material, failures } = shelf
+  #pick(shelf: Shelf, ref: KeyRef, isAsked: boolean): LiveCredential | undefined {
+    const { material, failures, isGone } = shelf
     const unavailable = `read the keys of ${hostOf(ref.url)}: no answer that can be used, wanted one`
+    // Whoever names a certificate that is not there has not proved anything, and need not come back.
+    if (material === undefined && ref.kind === 'x509' && isGone) return undefined
     if (material === undefined || !this.#isKept(shelf)) throw new VendorUnavailable(unavailable)
-    if (ref.kind === 'x509') return this.#certified(material, ref)
-    const found = material.kind === 'jwks' ? material.keys.get(ref.kid) : undefined
-    if (found !== undefined) return permitted(found, ref)
+    if (!lacksKey(material, ref)) return keyOf(material, ref, this.#needs.clock())
     // Perhaps it is a new key; as long as the vendor cannot be asked, nobody can say.
     if (failures > 0) throw new VendorUnavailable(unavailable)
-    this.#noteUnknown(ref)
+    // Only what the vendor was asked for: a key that came up just after a reading is looked for again.
+    if (isAsked) this.#unknown.set(unknownName(ref), this.#needs.clock())
     return undefined
   }
-
-  #certified(material: Material, ref: Extract<KeyRef, { kind: 'x509' }>): LiveCredential | undefined {
-    if (material.kind !== 'x509') return undefined
-    const { certificate } = material
-    if (!certificate.isFor(ref.names) || !isValidAt(certificate, this.#needs.clock())) return undefined
-    return { id: idOf(ref.url, ''), key: { algorithm: ref.algorithm, key: certificate.key } }
-  }
-
-  #noteUnknown({ url, kid }: Extract<KeyRef, { kind: 'jwks' }>): void {
-    const name = unknownName(url, kid)
-    if (!this.#unknown.has(name)) this.#unknown.set(name, this.#needs.clock())
-  }
-}
-
-function materialOf(kind: KeyRef['kind'], body: Buffer): Material | undefined {
-  if (kind === 'jwks') {
-    const keys = readKeySet(body)
-    return keys === undefined || keys.size === 0 ? undefined : { kind, keys }
-  }
-  const certificate = readCertificate(body)
-  return certificate === undefined ? undefined : { kind, certificate }
-}
-
-function permitted(
-  { key, jwk }: VendorKey,
-  { url, kid, algorithm, permits }: Extract<KeyRef, { kind: 'jwks' }>,
-): LiveCredential | undefined {
-  if (permits !== undefined && !permits(jwk)) return undefined
-  return { id: idOf(url, kid), key: { algorithm, key } }
 }
 
 function pauseAfter(failures: number): number {
   return failures === 0 ? AGAIN_MS : Math.min(AGAIN_MS, RETRY_MS * 2 ** (failures - 1))
 }
 
-/** A name for the audit log that is of one length and says nothing a sender chose. */
-function idOf(url: string, kid: string): string {
-  return `vnd_${createHash('sha256').update(`${url}\n${kid}`).digest('hex').slice(0, 26)}`
-}
-
-function unknownName(url: string, kid: string): string {
-  return `${url}\n${kid}`
+function unknownName(ref: KeyRef): string {
+  return ref.kind === 'jwks' ? `${ref.url}\n${ref.kid}` : ref.url
 }
 
 function hostOf(url: string): string {

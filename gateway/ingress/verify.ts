@@ -39,6 +39,12 @@ export type ProofRefusal =
   | { readonly refused: 'no-credential' }
   | { readonly refused: 'decider-failed' }
 
+/** Who signed what. The bytes that were signed are remembered: no other spelling of a request makes a copy new. */
+interface Signer {
+  readonly credentialId: string
+  readonly signed: SignedParts
+}
+
 /** No secret: what is made with it is thrown away. */
 const DECOY = macKey('hmac-sha256', Buffer.alloc(32))
 const DECOY_CLAIM: ClaimedSignature = { algorithm: 'hmac-sha256', value: Buffer.alloc(32) }
@@ -50,11 +56,11 @@ export class VerifiedDelivery {
   readonly #credentialId: string
   readonly #digest: Buffer
 
-  private constructor(request: RawRequest, claim: Claim, credentialId: string) {
+  private constructor(request: RawRequest, claim: Claim, { credentialId, signed }: Signer) {
     this.#request = request
     this.#claim = claim
     this.#credentialId = credentialId
-    this.#digest = signedDigest(claim.remembered ?? claim.signed)
+    this.#digest = signedDigest(claim.remembered ?? signed)
   }
 
   /** The one way to get one. Any failure on the way is a refusal. */
@@ -69,7 +75,7 @@ export class VerifiedDelivery {
       const late = outsideWindow(channel, claim, nowSeconds)
       if (late !== undefined) return late
       const by = signer(channel.credentials, claim)
-      return typeof by === 'string' ? new VerifiedDelivery(request, claim, by) : by
+      return 'refused' in by ? by : new VerifiedDelivery(request, claim, by)
     } catch {
       return { refused: 'decider-failed' }
     }
@@ -139,11 +145,14 @@ function outsideValidity(
   return { refused: 'timestamp', ageSeconds: now - until }
 }
 
-/** The id of the credential that signed. All are tried, so that time does not tell which is the good one. */
-function signer(credentials: readonly LiveCredential[], claim: Claim): string | ProofRefusal {
-  let by: string | undefined
+/** The credential that signed, and what it signed. All are tried, so that time does not tell which is the good one. */
+function signer(credentials: readonly LiveCredential[], claim: Claim): Signer | ProofRefusal {
+  let by: Signer | undefined
+  const spellings = [claim.signed, ...(claim.spellings ?? [])]
   for (const { id, key } of credentials) {
-    if (matches(key, claim.signed, claim.signatures)) by ??= id
+    for (const signed of spellings) {
+      if (matches(key, signed, claim.signatures)) by ??= { credentialId: id, signed }
+    }
   }
   if (by !== undefined) return by
   return credentials.length === 0

@@ -65,12 +65,15 @@ const TABLE = {
     fields: { channel: 'text', credential: 'text', fault: 'fault' },
   },
 
+  'ingress.vendor-keys-unread': { level: 'warn', fields: { host: 'text', code: 'text', kept: 'boolean' } },
+
   // Deliveries going out.
   'delivery.attempted': {
     level: 'debug',
     fields: { delivery: 'text', subscription: 'text', mode: 'text', outcome: 'text', code: 'text' },
   },
   'delivery.dead': { level: 'warn', fields: { delivery: 'text', subscription: 'text', reason: 'text' } },
+  'delivery.breaker': { level: 'warn', fields: { subscription: 'text', state: 'text' } },
   'delivery.failed': { level: 'error', fields: { step: 'text', fault: 'fault' } },
 
   // The admin listener.

@@ -24,6 +24,12 @@ export interface Metrics {
   readonly deliverySeconds: Histogram<'mode'>
   readonly deliveryPending: Gauge
   readonly deliveryDead: Counter
+  /** Dead letters that are there now: what an alarm watches. */
+  readonly deliveryDeadNow: Gauge
+  /** 1 probing, 2 open; no series while it is closed. */
+  readonly breakerState: Gauge<'subscription'>
+  /** outcome: answered, neutral, late, refused, failed, repeated, shed. */
+  readonly syncAnswers: Counter<'source' | 'outcome'>
   /** route: the row of `routes.ts`, never the path. */
   readonly adminRequests: Counter<'route' | 'status'>
   readonly storeUnavailable: Counter
@@ -72,6 +78,14 @@ export function createMetrics(version: string): Metrics {
     deliverySeconds: seconds('delivery_seconds', 'How long an app took to answer', PUSH_BUCKETS, ['mode']),
     deliveryPending: gauge('delivery_pending', 'Deliveries that wait for their app', []),
     deliveryDead: counter('delivery_dead_total', 'Deliveries given up after the last try', []),
+    deliveryDeadNow: gauge('delivery_dead', 'Dead letters that nobody has sent again', []),
+    breakerState: gauge('delivery_breaker_state', 'Push subscriptions whose app is away: 1 probing, 2 open', [
+      'subscription',
+    ]),
+    syncAnswers: counter('sync_answers_total', 'Callbacks of vendors that an app may answer, by outcome', [
+      'source',
+      'outcome',
+    ]),
     adminRequests: counter('admin_requests_total', 'Requests to the admin listener', ['route', 'status']),
     storeUnavailable: counter('store_unavailable_total', 'Operations that the store could not do', []),
     contentType: registry.contentType,

@@ -48,6 +48,7 @@ export function deliveryReport(log: Log, metrics: Metrics): DeliveryReport {
         log.emit('delivery.dead', { delivery, subscription, reason: code })
       }
     },
+    breaker: ({ subscription, state }) => log.emit('delivery.breaker', { subscription, state }),
     troubled: (work, fault) => log.emit('delivery.failed', { step: work, fault }),
   }
 }

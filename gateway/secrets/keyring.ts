@@ -162,7 +162,7 @@ class RootedKeyring implements Keyring {
   }
 }
 
-function wrappedPlace(tenant: string, id: string): Place {
+export function wrappedPlace(tenant: string, id: string): Place {
   return { tenant, table: 'data_key', column: 'wrapped', row: id, schema: 1 }
 }
 

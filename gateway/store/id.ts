@@ -46,6 +46,11 @@ export function newId(prefix: Prefix, now: number): string {
   return shared.next(prefix, now)
 }
 
+/** Below every id made at `time` or later, and above those made before. */
+export function firstIdAt(prefix: Prefix, time: number): string {
+  return prefix + encode(BigInt(Math.trunc(time)), 10)
+}
+
 function encode(value: bigint, length: number): string {
   let text = ''
   for (let left = value, i = 0; i < length; i++, left >>= 5n) text = ALPHABET[Number(left & 31n)] + text

@@ -16,8 +16,6 @@ import { type Vendor, vendor } from './vendors.ts'
 /** Milliseconds within which a change has reached every gate. */
 const EVERYWHERE = 1_500
 const ROUNDS = 12
-/** Milliseconds between rounds: changes to the API have a rate of their own. */
-const BREATH = 150
 
 eachEngine('rotation: both secrets count during the overlap, the new one alone after it', async (engine) => {
   const house = await openHouse(engine)
@@ -47,7 +45,6 @@ eachEngine('rotation without overlap ends the old one at once', async (engine) =
   const house = await openHouse(engine)
   try {
     for (let round = 0; round < ROUNDS; round++) {
-      await pause(BREATH)
       const [old, young] = [vendor('github'), vendor('github')]
       const line = await openLine(house, 'github', old.secret)
       const proves = prover(house.gate, line)
@@ -65,7 +62,6 @@ eachEngine('revocation holds for the very next request at the gate that was told
   const house = await openHouse(engine)
   try {
     for (let round = 0; round < ROUNDS; round++) {
-      await pause(BREATH)
       const from = vendor('pumble')
       const line = await openLine(house, 'pumble', from.secret)
       const proves = prover(house.gate, line)
@@ -151,7 +147,10 @@ async function within(limit: number, holds: () => Promise<boolean>): Promise<num
   return performance.now() - began
 }
 
-async function withSecondGate(t: TestContext, body: (house: House, other: Gate) => Promise<void>): Promise<void> {
+async function withSecondGate(
+  t: TestContext,
+  body: (house: House, other: Gate) => Promise<void>,
+): Promise<void> {
   let database
   try {
     database = await testDatabase()

@@ -38,13 +38,18 @@ test('too large: 413 before the body, and nothing of it is kept', async (t) => {
     })
     await t.test('declared beyond every number', async () => {
       for (const length of ['9'.repeat(15), '9'.repeat(40), '-1', '1e3', '0x10', '1, 2']) {
-        const { text } = await speak(house.gate.publicUrl, [`POST ${path} HTTP/1.1\r\n${HEADERS}content-length: ${length}\r\n\r\n`])
+        const { text } = await speak(house.gate.publicUrl, [
+          `POST ${path} HTTP/1.1\r\n${HEADERS}content-length: ${length}\r\n\r\n`,
+        ])
         assert.match(text, /^HTTP\/1\.1 (413|400) /, length)
       }
     })
     await t.test('chunked', async () => {
       const before = memoryOf(house.gate.pid)
-      const { text, taken } = await flood(house, `POST ${path} HTTP/1.1\r\n${HEADERS}transfer-encoding: chunked\r\n\r\n`)
+      const { text, taken } = await flood(
+        house,
+        `POST ${path} HTTP/1.1\r\n${HEADERS}transfer-encoding: chunked\r\n\r\n`,
+      )
       assert.match(text, /^HTTP\/1\.1 413 /)
       assert.match(text, /\r\nconnection: close\r\n/i)
       assert.ok(taken < TAKEN_AT_MOST, `${taken} bytes of the flood were taken`)
@@ -78,7 +83,9 @@ test('bytes in flight are capped: 503 with Retry-After, and the place comes free
     const url = house.gate.publicUrl + line.path
     const large = from.signs(`${from.says({ n: 1 }).body.slice(0, -1)},"pad":"${'x'.repeat(500_000)}"}`)
     const holders = await Promise.all([hold(house, line.path, 400_000), hold(house, line.path, 400_000)])
-    await until('800,000 bytes are held', async () => ((await heldBytes(house)) >= 800_000 ? true : undefined))
+    await until('800,000 bytes are held', async () =>
+      (await heldBytes(house)) >= 800_000 ? true : undefined,
+    )
     const shed = await send(url, large)
     assert.equal(shed.status, 503)
     assert.ok(Number(shed.headers['retry-after']) >= 1)
@@ -100,7 +107,11 @@ test('slow bodies: 408 within two windows, while others pass', async () => {
   try {
     const from = vendor('slack')
     const line = await openLine(house, 'slack', from.secret)
-    const silent = speak(house.gate.publicUrl, [`POST ${line.path} HTTP/1.1\r\n${HEADERS}content-length: 1000\r\n\r\n{`], 24_000)
+    const silent = speak(
+      house.gate.publicUrl,
+      [`POST ${line.path} HTTP/1.1\r\n${HEADERS}content-length: 1000\r\n\r\n{`],
+      24_000,
+    )
     const dripping = drip(house, line.path, 10)
     const steady = drip(house, line.path, 400)
     await pause(2_000)
@@ -136,7 +147,8 @@ async function flood({ gate }: House, head: string): Promise<Flooded> {
   socket.write(head)
   const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`
   while (!socket.destroyed && socket.bytesWritten - socket.writableLength < FLOOD) {
-    if (!socket.write(chunk)) await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), closed])
+    if (!socket.write(chunk))
+      await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), closed])
   }
   const taken = socket.bytesWritten - socket.writableLength
   socket.destroy()
@@ -155,7 +167,11 @@ async function hold({ gate }: House, path: string, bytes: number): Promise<Socke
 }
 
 /** A body that comes `each` bytes at a time, four times a second. */
-async function drip({ gate }: House, path: string, each: number): Promise<{ text: string; firstByteMs: number }> {
+async function drip(
+  { gate }: House,
+  path: string,
+  each: number,
+): Promise<{ text: string; firstByteMs: number }> {
   const { hostname, port } = new URL(gate.publicUrl)
   const socket = createConnection({ host: hostname, port: Number(port) })
   const began = performance.now()

@@ -40,7 +40,10 @@ test(`${COPIES} copies, each under a delivery id of its own (GitHub signs none):
     const copy = github.from.says({ n: 1 })
     await copies(house, github.line, (n) => ({
       ...copy,
-      headers: { ...copy.headers, 'x-github-delivery': `00000000-0000-4000-8000-${String(n).padStart(12, '0')}` },
+      headers: {
+        ...copy.headers,
+        'x-github-delivery': `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`,
+      },
     }))
     await cameOnce(house, app, github)
   })
@@ -114,7 +117,10 @@ eachEngine('a restart and a crash between copies change nothing', async (engine)
     await second.kill()
     const third = await house.add()
     assert.equal((await send(third.publicUrl + slack.line.path, copy)).status, 200)
-    assert.equal(await metric(adminOf(house, third), 'gatehouse_ingress_duplicates_total', { source: 'slack' }), 1)
+    assert.equal(
+      await metric(adminOf(house, third), 'gatehouse_ingress_duplicates_total', { source: 'slack' }),
+      1,
+    )
     const marker = slack.from.says({ n: 2 })
     assert.equal((await send(third.publicUrl + slack.line.path, marker)).status, 200)
     await until('the app has the marker', () => app.got.some(({ body }) => body.includes('Ev2')) || undefined)
@@ -133,8 +139,13 @@ interface Listened {
 
 async function listenedTo(house: House, app: App, from: Vendor): Promise<Listened> {
   const line = await openLine(house, from.source, from.secret)
-  const bot = { name: 'bot', mode: 'push', url: app.url, channels: [line.id], inlineBody: true } as const
-  await house.admin.createSubscription(house.tenant, bot)
+  await house.admin.createSubscription(house.tenant, {
+    name: 'bot',
+    mode: 'push',
+    url: app.url,
+    channels: [line.id],
+    inlineBody: true,
+  })
   return { from, line }
 }
 
@@ -182,12 +193,18 @@ async function cameOnce(house: House, app: App, { from, line }: Listened): Promi
   assert.equal(await counted('gatehouse_ingress_requests_total', { source, outcome: 'accepted' }), 1)
   assert.equal(await counted('gatehouse_ingress_duplicates_total', { source }), COPIES - 1)
   const { items } = await house.admin.listDeliveries(house.tenant, { channel: line.id })
-  assert.deepEqual(items.map(({ dispatches }) => dispatches.length), [1])
+  assert.deepEqual(
+    items.map(({ dispatches }) => dispatches.length),
+    [1],
+  )
   // A marker behind it: had a second copy been queued, it would have come before.
   assert.equal((await send(house.gate.publicUrl + line.path, from.says({ n: 2 }))).status, from.ack)
   await until('the app has the marker', () => app.got.length >= 2 || undefined)
   await until('all is handed over', async () => {
-    const { items: open } = await house.admin.listDeliveries(house.tenant, { channel: line.id, state: 'done' })
+    const { items: open } = await house.admin.listDeliveries(house.tenant, {
+      channel: line.id,
+      state: 'done',
+    })
     return open.length === 2 || undefined
   })
   assert.equal(app.got.length, 2)

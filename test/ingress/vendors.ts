@@ -66,7 +66,10 @@ export function vendor(source: SourceName, secret?: string): Vendor {
     case 'pumble':
       return hmacVendor(source, secret, 200, true, pumbleBody, (key, body, at) => {
         const time = `${at}000`
-        return { 'x-pumble-request-timestamp': time, 'x-pumble-request-signature': hex(key, `${time}:${body}`) }
+        return {
+          'x-pumble-request-timestamp': time,
+          'x-pumble-request-signature': hex(key, `${time}:${body}`),
+        }
       })
     case 'stripe':
       return hmacVendor(source, secret, 200, true, stripeBody, (key, body, at) => {
@@ -74,10 +77,16 @@ export function vendor(source: SourceName, secret?: string): Vendor {
       })
     case 'github':
       return hmacVendor(source, secret, 202, false, githubBody, (key, body, _at, id) => {
-        return { 'x-github-event': 'issues', 'x-github-delivery': id, 'x-hub-signature-256': `sha256=${hex(key, body)}` }
+        return {
+          'x-github-event': 'issues',
+          'x-github-delivery': id,
+          'x-hub-signature-256': `sha256=${hex(key, body)}`,
+        }
       })
     case 'generic-hmac': {
-      const made = hmacVendor(source, secret, 200, false, genericBody, (key, body) => ({ 'x-signature': hex(key, body) }))
+      const made = hmacVendor(source, secret, 200, false, genericBody, (key, body) => ({
+        'x-signature': hex(key, body),
+      }))
       return { ...made, settings: { header: 'x-signature', deliveryIdPath: 'id', kindPath: 'kind' } }
     }
     case 'telegram':
@@ -109,7 +118,15 @@ function hmacVendor(
     const at = String(Math.floor(now / 1_000))
     return { headers: { ...JSON_TYPE, ...signed(secret, text, at, id) }, body: text }
   }
-  return { source, secret, secretIsPrivate: true, signsTime, ack, signs, says: (said) => signs(body(said), said) }
+  return {
+    source,
+    secret,
+    secretIsPrivate: true,
+    signsTime,
+    ack,
+    signs,
+    says: (said) => signs(body(said), said),
+  }
 }
 
 function standard(source: SourceName, prefix: string, given?: string): Vendor {
@@ -149,7 +166,12 @@ function slackBody({ n, text = 'hello', sender = 'U1', id = `Ev${n}` }: Said): s
 function pumbleBody({ n, text = 'hello', sender = 'U1' }: Said): string {
   const event = { mId: `m${n}`, wId: WORKSPACE, cId: 'c1', aId: sender, tx: text }
   const body = JSON.stringify(event)
-  return JSON.stringify({ messageType: 'PUMBLE_EVENT', eventType: 'NEW_MESSAGE', workspaceId: WORKSPACE, body })
+  return JSON.stringify({
+    messageType: 'PUMBLE_EVENT',
+    eventType: 'NEW_MESSAGE',
+    workspaceId: WORKSPACE,
+    body,
+  })
 }
 
 function stripeBody({ n, text = 'hello', sender = 'cus_1', id = `evt_${n}` }: Said): string {

@@ -87,7 +87,7 @@ function jsonChanges(body: Buffer): readonly Change[] {
 }
 
 /** Percent-encoding as common writers do it: which characters stay, and how a space is written. */
-const FORMS: readonly { readonly says: string; write(text: string): string }[] = [
+const FORMS: readonly { readonly says: string; readonly write: (text: string) => string }[] = [
   {
     says: 'a form as browsers write it',
     write: (text) => kept(text, /[!'()~]/g).replaceAll('%20', '+'),

@@ -3,7 +3,7 @@
  * which one was refused. Out: requests with that header put right, in as many steps as it takes. Refuses nothing; no
  * header's value is ever shown.
  */
-import type { ClaimRefusal, RawRequest } from '../source.ts'
+import type { RawRequest } from '../source.ts'
 import type { Suspicion } from './suspicion.ts'
 
 /** Headers put right one after the other: the longest claim reads four. */
@@ -11,20 +11,25 @@ const REPAIRS_CAP = 6
 
 export type HeaderList = readonly (readonly [name: string, value: string])[]
 
-type Claim = (request: RawRequest) => ClaimRefusal | undefined
+/** The header that a request is refused for; undefined when its claim can be read. */
+type Refused = (request: RawRequest) => string | undefined
 
 /** Requests whose refused headers were put right, as far as that goes. */
-export function headerSuspicions(request: RawRequest, came: HeaderList, claim: Claim): readonly Suspicion[] {
+export function headerSuspicions(
+  request: RawRequest,
+  came: HeaderList,
+  refused: Refused,
+): readonly Suspicion[] {
   return REPAIRS.flatMap(({ what, says, next, repair }) => {
     const repaired: string[] = []
     let now = request
     for (let i = 0; i < REPAIRS_CAP; i++) {
-      const refusal = claim(now)
-      if (refusal === undefined) break
-      const value = repair(refusal.header, came)
-      if (value === undefined || repaired.includes(refusal.header)) return []
-      repaired.push(refusal.header)
-      now = { ...now, headers: new Map([...now.headers, [refusal.header, value]]) }
+      const header = refused(now)
+      if (header === undefined) break
+      const value = repair(header, came)
+      if (value === undefined || repaired.includes(header)) return []
+      repaired.push(header)
+      now = { ...now, headers: new Map([...now.headers, [header, value]]) }
     }
     if (repaired.length === 0) return []
     return [{ what, evidence: `${repaired.join(', ')} ${says}`, next, request: now }]
@@ -35,7 +40,7 @@ interface Repair {
   readonly what: string
   readonly says: string
   readonly next: string
-  repair(header: string, came: HeaderList): string | undefined
+  readonly repair: (header: string, came: HeaderList) => string | undefined
 }
 
 const REPAIRS: readonly Repair[] = [

@@ -92,7 +92,8 @@ function asBytes(secret: string): readonly Suspicion[] {
           },
         ]
   return [
-    ...read('taken as text', Buffer.from(text, 'utf8')),
+    ...read('taken as text', Buffer.from(secret.replace(/^whsec_/, ''), 'utf8')),
+    ...read('taken as text with its prefix', Buffer.from(secret, 'utf8')),
     ...read('out of base64', fromBase64(text)),
     ...read('out of base64url', fromBase64Url(text)),
     ...read('out of hex', fromHex(text)),

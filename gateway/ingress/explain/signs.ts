@@ -2,7 +2,7 @@
  * What is odd about a request whose signature does not fit. In: a case. Out: signs, such as a body that is shorter than
  * its head said. Refuses to call any of them the cause: none was proved.
  */
-import type { Case, Finding } from '../explain.ts'
+import { type Case, type Finding, sign } from './finding.ts'
 import { isSorted } from './json-text.ts'
 
 const RAW = 'record the raw bytes before anything reads them'
@@ -63,8 +63,4 @@ function ofAlgorithms({ source, request, settings, credentials }: Case): readonl
   if (keys.size === 0 || [...keys].some((algorithm) => claimed.has(algorithm))) return []
   const evidence = `the request is signed with ${[...claimed].join(', ')}, the credential is for ${[...keys].join(', ')}`
   return [sign('secret-other-kind', evidence, `take ${source.credential.hint}`)]
-}
-
-function sign(what: string, evidence: string, next: string): Finding {
-  return { what, weight: 'sign', evidence, next }
 }

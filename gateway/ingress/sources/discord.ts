@@ -11,6 +11,7 @@ import { ed25519Key, signedDigest } from '@gatehouse/proof/webhook.ts'
 import { hexMac, malformed, required, wholeTime } from '../header.ts'
 import { given, idAt, isRecord, member, named, party, textAt } from '../member.ts'
 import type { Answer, Facts, Source } from '../source.ts'
+import { discordAnswers } from '../sync-discord.ts'
 
 const SIGNATURE = 'x-signature-ed25519'
 const TIMESTAMP = 'x-signature-timestamp'
@@ -59,6 +60,7 @@ export const discord: Source<Record<string, never>> = {
   },
   refusalStatus: 401,
   ack: NOTHING,
+  answers: discordAnswers,
   key(text) {
     const raw = fromHex(text)
     if (raw === undefined)

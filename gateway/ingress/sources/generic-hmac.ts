@@ -97,6 +97,7 @@ export const genericHmac: Source<Settings> = {
   ack: { status: 200 },
   toleranceOf: (settings) => (settings.timestampHeader === undefined ? undefined : settings.tolerance),
   warnings,
+  variants,
   key: (secret, settings) => textKey(algorithmOf(settings), secret),
   claim,
   facts(_request, body, settings) {
@@ -135,6 +136,43 @@ function claim(request: RawRequest, settings: Settings): Claim | ClaimRefusal {
     signatures: values.map((value) => ({ algorithm, value })),
     ...given('deliveryId', id),
   }
+}
+
+const TEMPLATES = [
+  '{body}',
+  '{timestamp}.{body}',
+  '{timestamp}:{body}',
+  '{timestamp}{body}',
+  '{id}.{timestamp}.{body}',
+]
+
+/** Settings that senders are often found to use in place of the ones written down; one thing differs in each. */
+function variants(request: RawRequest, settings: Settings) {
+  const { algorithm, encoding, template, timestampHeader, idHeader } = settings
+  const possible = TEMPLATES.filter(
+    (one) =>
+      (!one.includes('{timestamp}') || timestampHeader !== undefined) &&
+      (!one.includes('{id}') || idHeader !== undefined),
+  )
+  const changes: readonly (readonly [string, Partial<Settings>])[] = [
+    ...(['sha1', 'sha256', 'sha384', 'sha512'] as const).map(
+      (other) => [`with HMAC-${other.toUpperCase()}: algorithm=${other}`, { algorithm: other }] as const,
+    ),
+    ...(['hex', 'base64', 'base64url'] as const).map(
+      (other) => [`in ${other}: encoding=${other}`, { encoding: other }] as const,
+    ),
+    ...possible.map((other) => [`over template=${other}`, { template: other }] as const),
+  ]
+  const own = JSON.stringify({ algorithm, encoding, template })
+  return changes
+    .map(([says, change]) => ({ says, settings: { ...settings, ...change } }))
+    .filter((one) => {
+      const { algorithm: a, encoding: e, template: t } = one.settings
+      return (
+        JSON.stringify({ algorithm: a, encoding: e, template: t }) !== own &&
+        !('refused' in claim(request, one.settings))
+      )
+    })
 }
 
 /** Headers that are signed over and so must be there. An id that is not signed may be missing. */

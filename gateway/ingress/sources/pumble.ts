@@ -14,6 +14,7 @@ import { given, idAt, isRecord, named, party, textAt } from '../member.ts'
 import { json } from '../parse.ts'
 import { textKey } from '../secret.ts'
 import type { Answer, Facts, Malformed, Source } from '../source.ts'
+import { pumbleAnswers } from '../sync-pumble.ts'
 
 const SIGNATURE = 'x-pumble-request-signature'
 const TIMESTAMP = 'x-pumble-request-timestamp'
@@ -64,6 +65,7 @@ export const pumble: Source<Record<string, never>> = {
   },
   refusalStatus: 401,
   ack: EMPTY,
+  answers: pumbleAnswers,
   key: (secret) => textKey('hmac-sha256', secret),
   claim(request) {
     const headers = required(request, TIMESTAMP, SIGNATURE)

@@ -11,6 +11,7 @@ import { given, idAt, listAt, member, named, party, textAt } from '../member.ts'
 import { json } from '../parse.ts'
 import { textKey } from '../secret.ts'
 import type { Answer, Facts, Source } from '../source.ts'
+import { slackAnswers } from '../sync-slack.ts'
 
 const SIGNATURE = 'x-slack-signature'
 const TIMESTAMP = 'x-slack-request-timestamp'
@@ -56,6 +57,7 @@ export const slack: Source<Record<string, never>> = {
   },
   refusalStatus: 401,
   ack: EMPTY,
+  answers: slackAnswers,
   key: (secret) => textKey('hmac-sha256', secret),
   claim(request) {
     const headers = required(request, TIMESTAMP, SIGNATURE)

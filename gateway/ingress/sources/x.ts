@@ -107,10 +107,16 @@ function activity(body: Json): Facts | undefined {
 
 /** The Account Activity API: whose account it is, and a list named after what happened. */
 function account(body: Json): Facts {
-  const workspaces = named(idAt(body, 'for_user_id') ?? idAt(body, 'user_event', 'revoke', 'source', 'user_id'))
+  const workspaces = named(
+    idAt(body, 'for_user_id') ?? idAt(body, 'user_event', 'revoke', 'source', 'user_id'),
+  )
   const name = Object.keys(isRecord(body) ? body : {}).find((one) => /_events?$/.test(one))
   const found = name === undefined ? [] : listAt(body, name)
-  const base = { workspaces, kind: (name !== undefined && KINDS.get(name)) || 'other', ...given('event', name) }
+  const base = {
+    workspaces,
+    kind: (name !== undefined && KINDS.get(name)) || 'other',
+    ...given('event', name),
+  }
   const [first] = found
   if (first === undefined || found.length > 1) return base
   const sender = idAt(first, 'message_create', 'sender_id')
