@@ -24,7 +24,7 @@ function frontPage(table: readonly Command[]): string {
     const verbs = commands.map((command) => command.name.split(' ')[1] ?? command.summary)
     return [noun, verbs.join(', ')] as const
   })
-  return [OPENING, 'usage: gatehouse <noun> <verb> [options]; more: gatehouse help <noun> [verb]', '']
+  return [OPENING, 'usage: gatehouse <noun> <verb> [options]; more: gatehouse help <noun> [verb]']
     .concat(columns(lines), '', FIRST_EXAMPLE)
     .join('\n')
 }

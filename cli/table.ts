@@ -9,6 +9,7 @@ import { deliveryCommands } from './commands/delivery.ts'
 import { gateCommands } from './commands/gate.ts'
 import { operateCommands } from './commands/operate.ts'
 import { recordCommands } from './commands/record.ts'
+import { replayCommands } from './commands/replay.ts'
 import { sourceCommands } from './commands/source.ts'
 import { subscriptionCommands } from './commands/subscription.ts'
 import { tenantCommands } from './commands/tenant.ts'
@@ -23,6 +24,7 @@ export const TABLE: readonly Command[] = [
   ...credentialCommands,
   ...subscriptionCommands,
   ...deliveryCommands,
+  ...replayCommands,
   ...recordCommands,
   ...tokenCommands,
   ...sourceCommands,

@@ -74,6 +74,16 @@ export const AtCredential = z.strictObject({ tenant: tenantId, channel: channelI
 export const AtSubscription = z.strictObject({ tenant: tenantId, subscription: subscriptionId })
 export const AtReplay = z.strictObject({ tenant: tenantId, replay: replayId })
 export const AtDelivery = z.strictObject({ tenant: tenantId, delivery: deliveryId })
+/** Attachments are counted from 0, as the envelope lists them. */
+const attachmentNumber = z
+  .string()
+  .regex(/^(?:0|[1-9]\d?)$/)
+  .transform(Number)
+export const AtAttachment = z.strictObject({
+  tenant: tenantId,
+  delivery: deliveryId,
+  attachment: attachmentNumber,
+})
 
 // Which of them: queries.
 

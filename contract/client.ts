@@ -160,6 +160,12 @@ export class Client {
     const answer = await this.#send('GET', at`/v1/tenants/${tenant}/deliveries/${delivery}/body`)
     return new Uint8Array(await answer.arrayBuffer())
   }
+  /** A file that the delivery refers to, by its place in the envelope's list. Needs the scope `delivery:body`. */
+  readDeliveryAttachment = async (tenant: string, delivery: string, attachment: number) => {
+    const path = at`/v1/tenants/${tenant}/deliveries/${delivery}/attachments/${String(attachment)}`
+    const answer = await this.#send('GET', path)
+    return new Uint8Array(await answer.arrayBuffer())
+  }
   replayDelivery = (tenant: string, delivery: string, body: z.input<typeof api.ReplayRequest>, once?: Once) =>
     this.#change('POST', at`/v1/tenants/${tenant}/deliveries/${delivery}/replay`, body, api.Replayed, once)
 

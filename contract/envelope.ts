@@ -27,6 +27,21 @@ export const Envelope = z.strictObject({
   conversation: party.optional(),
   text: z.string().max(TEXT_CAP).optional(),
   locale: z.string().max(35).optional(),
+  /** Files that the delivery refers to. `href` is a path on the admin listener, which fetches them from the vendor then. */
+  attachments: z
+    .array(
+      z.strictObject({
+        id: z.string().min(1).max(256),
+        name: z.string().max(256).optional(),
+        /** As the vendor declares it. */
+        contentType: z.string().max(256).optional(),
+        /** Bytes, as the vendor declares them. */
+        size: z.int().min(0).optional(),
+        href: z.string(),
+      }),
+    )
+    .max(20)
+    .optional(),
   /** RFC 3339, UTC. */
   receivedAt: z.iso.datetime(),
   /** The time the vendor signed, where it signs one. */

@@ -130,6 +130,7 @@ function roomsOver(keyring: Need['keyring'], clock: () => number): Need {
     replay: replayAll,
     previewReplay: () => Promise.resolve({ deliveries: 2, dispatches: 3, complete: true }),
     bodyOf: (content) => content,
+    openAttachment: () => Promise.resolve(undefined),
     issueToken: (tx, { now, ...ask }) => issueToken(tx, randomBytes, now, { ...ask, expiresAt: null }),
     revokeTokensOf: (tx, subscription) => revokeTokensOf(tx, subscription, clock()),
     publicUrl: 'https://gate.example/',
@@ -185,6 +186,7 @@ const SOURCES: readonly ChannelSource[] = [
     tolerance: 300,
     retrySpan: 3 * 86_400,
     namesWorkspace: 'sometimes',
+    answers: {},
     settings: z.strictObject({ mode: z.enum(['hex', 'any']).default('any') }),
     credential: { kind: 'secret', hint: 'Under Webhooks.', generated: true },
     key(secret, settings) {

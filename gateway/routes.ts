@@ -5,15 +5,10 @@
  */
 import type { z } from 'zod'
 import * as api from '@gatehouse/contract/api.ts'
+import { readAttachment } from './admin/attachments.ts'
 import { changeChannel, createChannel, listChannels, readChannel } from './admin/channels.ts'
 import { createCredential, listCredentials, revokeCredential, rotateCredential } from './admin/credentials.ts'
-import {
-  listDeliveries,
-  readBody,
-  readDelivery,
-  replayDelivery,
-  retryDelivery,
-} from './admin/deliveries.ts'
+import { listDeliveries, readBody, readDelivery, replayDelivery, retryDelivery } from './admin/deliveries.ts'
 import { listEvents, listRefusals } from './admin/history.ts'
 import type { AdminNeeds } from './admin/needs.ts'
 import { cancelReplay, listReplays, previewReplay, readReplay, startReplay } from './admin/replays.ts'
@@ -554,6 +549,29 @@ const DELIVERIES = {
       return { answer, target: call.at.delivery, details: {} }
     },
   }),
+  readDeliveryAttachment: reveal({
+    about: 'A file that a delivery refers to, fetched from its vendor now and checked',
+    method: 'GET',
+    bodyCap: NONE,
+    body: null,
+    query: api.NoQuery,
+    audit: 'delivery.attachment-read',
+    path: `${DELIVERY}/attachments/{attachment}`,
+    who: 'receiver',
+    scope: 'delivery:body',
+    rate: 'body',
+    params: api.AtAttachment,
+    answer: raw('application/octet-stream'),
+    async run(rooms, call, db) {
+      const { delivery, attachment: at } = call.at
+      const { tenant, now, signal, caller } = call
+      const wanted = { tenant, delivery, at, subscription: caller.subscription, now, signal }
+      const file = await readAttachment(rooms, db, wanted)
+      if ('refused' in file) return file
+      const answer = { ...file, contentType: 'application/octet-stream' }
+      return { answer, target: delivery, details: { attachment: at } }
+    },
+  }),
   replayDelivery: change({
     about: 'Sends a delivery again, signed anew and marked as a replay',
     ...changing,
@@ -619,7 +637,9 @@ const REPLAYS = {
     answer: json(202, api.Replay),
     async run(_, call, tx) {
       const { tenant, now, caller, body } = call
-      const given = Object.entries(body).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
+      const given = Object.entries(body).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, value] as const],
+      )
       return done(await startReplay(tx, tenant, now, caller.id, body), Object.fromEntries(given))
     },
   }),

@@ -97,6 +97,14 @@ export const Settings = z.strictObject({
         reason: 'Bytes of bodies held at once; beyond it new ones get 503, so that memory stays bounded.',
       }),
     ),
+  attachmentCap: size(KIB, 256 * MIB)
+    .prefault('25MiB')
+    .meta(
+      about({
+        form: SIZE,
+        reason: 'Largest file that is fetched from a vendor when an app opens an attachment; four are at once at most.',
+      }),
+    ),
   slowBodyFloor: size(1, MIB)
     .prefault('1KiB')
     .meta(

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
+import { Attachments } from './attachments/open.ts'
 import { append, appendAll } from './audit/append.ts'
 import type { Config } from './config.ts'
 import { type Delivery, startDelivery } from './delivery/deliver.ts'
@@ -96,7 +97,7 @@ export async function wire(parts: Parts): Promise<Wired> {
     door,
     rates,
     audit: (tx, event) => append(tx, event, parts.clock()),
-    rooms: rooms(parts, delivery, gauge),
+    rooms: rooms(parts, delivery, dialler, gauge),
     clock: parts.clock,
     requestId: newRequestId,
     stopping: stopping.signal,
@@ -237,8 +238,17 @@ function deliveryNeeds(parts: Parts, dialler: Dialler): Parameters<typeof startD
   }
 }
 
-function rooms(parts: Parts, delivery: Delivery, gauge: Rooms['vitals']): Omit<Rooms, 'openapi'> {
+function rooms(
+  parts: Parts,
+  delivery: Delivery,
+  dialler: Dialler,
+  gauge: Rooms['vitals'],
+): Omit<Rooms, 'openapi'> {
   const { config, keyring } = parts
+  const attachments = new Attachments({
+    get: (url, options) => dialler.get(url, options),
+    cap: config.attachmentCap,
+  })
   return {
     random: randomBytes,
     keyring,
@@ -251,6 +261,11 @@ function rooms(parts: Parts, delivery: Delivery, gauge: Rooms['vitals']): Omit<R
     },
     previewReplay: (tenant, filter) => previewReplay(parts.store, tenant, filter),
     bodyOf: (content) => unpack(content).body,
+    openAttachment: async ({ source, content, at, token, signal }) => {
+      const attachment = unpack(content).facts.attachments?.[at]
+      const hosts = sourceNamed(source)?.attachmentHosts ?? []
+      return attachment === undefined ? undefined : await attachments.open({ attachment, hosts, token, signal })
+    },
     issueToken: (tx, { now, ...ask }) => issueToken(tx, randomBytes, now, { ...ask, expiresAt: null }),
     revokeTokensOf: (tx, subscription) => revokeTokensOf(tx, subscription, parts.clock()),
     publicUrl: config.publicUrl,

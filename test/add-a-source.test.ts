@@ -74,7 +74,7 @@ test('the guide brings a file, lines, vectors and a page, of a source that is no
 test('its vectors agree once it is added, and are of no source before', () => {
   for (const [i, { verdict, reason }] of verdicts(ADDED).entries()) {
     const vector = vectors()[i]
-    assert.deepEqual([verdict, reason], [vector?.expect, vector?.reason ?? 'proved'], vector?.id)
+    assert.deepEqual([verdict, reason], [vector?.expect, vector?.reason ?? 'proved'], vector?.id ?? '')
   }
   assert.ok(verdicts({}).every(({ reason }) => reason === 'unsupported-source'))
 })

@@ -103,6 +103,28 @@ export const deliveryCommands: readonly Command[] = [
       return EXIT.done
     }),
   },
+  {
+    name: 'delivery retry',
+    summary: 'Make due now what waits of a delivery, and what died',
+    takes: [DELIVERY],
+    options: { subscription: SUBSCRIPTION },
+    online: true,
+    tenanted: true,
+    dangerous: true,
+    example: `gatehouse delivery retry dlv_… --reason 'the app is back'`,
+    run: online(async (api, input, io) => {
+      const tenant = await tenantOf(api, input)
+      const subscription = input.text('subscription')
+      const retried = await api.retryDelivery(tenant, input.needAt(0), {
+        ...(subscription !== undefined && {
+          subscription: await subscriptionIdOf(api, tenant, subscription),
+        }),
+        reason: input.need('reason'),
+      })
+      printRecord(io, input, retried)
+      return EXIT.done
+    }),
+  },
 ]
 
 /** `done 2, dead 1`: how many of its dispatches are in which state. */

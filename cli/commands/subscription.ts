@@ -21,6 +21,8 @@ export const subscriptionCommands: readonly Command[] = [
       pull: { help: 'the app asks with a token of its own' },
       channel: { value: 'channel', many: true, needed: true, help: 'id or name' },
       'inline-body': { help: 'carry the raw body in the envelope' },
+      sync: { help: 'the answer to a push goes back to the vendor where it waits for one' },
+      ordered: { help: 'hand out one after another what is of one conversation' },
     },
     online: true,
     tenanted: true,
@@ -37,6 +39,8 @@ export const subscriptionCommands: readonly Command[] = [
         ...(url !== undefined && { url }),
         channels,
         inlineBody: input.flag('inline-body'),
+        sync: input.flag('sync'),
+        ordered: input.flag('ordered'),
       })
       printRecord(io, input, subscription)
       return EXIT.done

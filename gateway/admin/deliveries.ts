@@ -76,13 +76,25 @@ export async function readBody(
   id: string,
   subscription: string | null,
 ): Promise<{ readonly bytes: Uint8Array; readonly filename: string } | AdminRefused> {
-  const query = db.selectFrom('inbox').select(['id', 'sealed']).where('id', '=', id)
+  const opened = await openContent(needs, db, tenant, id, subscription)
+  return 'refused' in opened ? opened : { bytes: needs.bodyOf(opened.content), filename: `${id}.bin` }
+}
+
+/** What the inbox keeps of a delivery, unsealed; a subscription opens only what it was sent. */
+export async function openContent(
+  needs: Pick<AdminNeeds, 'keyring'>,
+  db: Database,
+  tenant: string,
+  id: string,
+  subscription: string | null,
+): Promise<{ readonly content: Buffer; readonly source: string; readonly channel: string } | AdminRefused> {
+  const query = db.selectFrom('inbox').select(['id', 'channel_id', 'source', 'sealed']).where('id', '=', id)
   const row = await query.where('tenant_id', '=', tenant).executeTakeFirst()
   const isOwn = subscription === null || (await wasSent(db, tenant, id, subscription))
   if (row === undefined || !isOwn) return { refused: 'absent', what: 'delivery' }
   const place = { table: 'inbox', column: 'sealed', row: row.id, schema: 1 }
   const content = await needs.keyring.unseal(tenant, place, row.sealed)
-  return { bytes: needs.bodyOf(content), filename: `${row.id}.bin` }
+  return { content, source: row.source, channel: row.channel_id }
 }
 
 export async function replayDelivery(
@@ -139,7 +151,8 @@ export async function retryDelivery(
   if (dispatches.length === 0) {
     return {
       refused: 'state',
-      message: 'retry the delivery: nothing of it waits or is dead, wanted at least one; replay sends it once more',
+      message:
+        'retry the delivery: nothing of it waits or is dead, wanted at least one; replay sends it once more',
     }
   }
   tx.announce('dispatch')

@@ -58,6 +58,8 @@ export interface AdminNeeds {
   previewReplay(tenant: string, filter: ReplayFilter): Promise<ReplayPreview>
   /** The raw body out of what the inbox keeps, unsealed. */
   bodyOf(content: Buffer): Uint8Array
+  /** Fetches a file that a delivery refers to; undefined when it refers to none of that number. */
+  openAttachment(ask: AttachmentAsk): Promise<AttachmentOpened | undefined>
   /** The bearer of a pull subscription. */
   issueToken(tx: Tx, ask: TokenAsk): Promise<{ readonly token: string }>
   revokeTokensOf(tx: Tx, subscription: string): Promise<void>
@@ -66,6 +68,18 @@ export interface AdminNeeds {
   /** Days of replay memory where neither the channel nor its vendor says more. */
   readonly replayDays: number
 }
+
+export interface AttachmentAsk {
+  readonly source: string
+  /** What the inbox keeps, unsealed. */
+  readonly content: Buffer
+  /** From 0, as the envelope counts. */
+  readonly at: number
+  readonly token: string | undefined
+  readonly signal: AbortSignal
+}
+
+export type AttachmentOpened = { readonly bytes: Uint8Array } | { readonly problem: string }
 
 export interface ReplayAsk {
   readonly tenant: string

@@ -191,7 +191,11 @@ async function changeProblem(
   return problem ?? (row.sync === 1 ? await syncProblem(needs, db, asked.channels, row.id) : undefined)
 }
 
-function syncShapeProblem({ mode, sync, ordered }: z.infer<typeof api.NewSubscription>): AdminRefused | undefined {
+function syncShapeProblem({
+  mode,
+  sync,
+  ordered,
+}: z.infer<typeof api.NewSubscription>): AdminRefused | undefined {
   if (!sync) return undefined
   const refuse = (message: string): AdminRefused => ({ refused: 'input', path: 'sync', message })
   if (mode === 'pull') return refuse('is given, but only push can answer in time')

@@ -26,6 +26,7 @@ export const AUDIT_ACTIONS = {
   'delivery.replayed': ['subscription', 'reason', 'dispatches'],
   'delivery.retried': ['subscription', 'reason', 'dispatches'],
   'delivery.body-read': [],
+  'delivery.attachment-read': ['attachment'],
   'replay.started': ['channel', 'subscription', 'state', 'kind', 'since', 'until', 'reason'],
   'replay.batch': ['examined', 'dispatches', 'done'],
   'replay.cancelled': ['reason'],

@@ -15,6 +15,14 @@ interface Party {
   readonly name?: string
 }
 
+/** Where the file is, only the gate needs to know. */
+interface Attachment {
+  readonly id: string
+  readonly name?: string
+  readonly contentType?: string
+  readonly size?: number
+}
+
 /** As much of a verified delivery as an envelope shows. */
 export interface Content {
   readonly facts: {
@@ -26,6 +34,7 @@ export interface Content {
     readonly conversation?: Party
     readonly text?: string
     readonly locale?: string
+    readonly attachments?: readonly Attachment[]
   }
   readonly contentType: string | undefined
   readonly body: Buffer
@@ -63,6 +72,7 @@ export function envelope(received: Received, content: Content, { attempt, replay
     ...party('conversation', facts.conversation),
     ...(facts.text === undefined ? {} : { text: cut(facts.text, TEXT_CAP) }),
     ...text('locale', facts.locale, CAPS.locale),
+    ...attached(received, facts.attachments),
     receivedAt: new Date(received.receivedAt).toISOString(),
     ...(received.signedAt === null ? {} : time(received.signedAt)),
     replay,
@@ -74,6 +84,22 @@ export function envelope(received: Received, content: Content, { attempt, replay
       sha256: createHash('sha256').update(body).digest('hex'),
       ...(inline ? inlined(body) : {}),
     },
+  }
+}
+
+function attached(
+  { tenant, id: delivery }: Received,
+  attachments: readonly Attachment[] | undefined,
+): Pick<Envelope, 'attachments'> {
+  if (attachments === undefined) return {}
+  return {
+    attachments: attachments.map(({ id, name, contentType, size }, at) => ({
+      id,
+      ...text('name', name, CAPS.name),
+      ...text('contentType', contentType, CAPS.contentType),
+      ...(size === undefined ? {} : { size }),
+      href: `/v1/tenants/${tenant}/deliveries/${delivery}/attachments/${at}`,
+    })),
   }
 }
 

@@ -88,9 +88,10 @@ export class Queue {
       .where('s.state', '=', 'active')
       .where('s.id', 'in', [...only])
       .where(
+        // Not EXISTS for what may be long: PostgreSQL may then read all of it into a hash.
         sql<boolean>`(
-        EXISTS (SELECT 1 FROM dispatch d
-          WHERE d.subscription_id = s.id AND d.state = 'pending' AND d.due_at <= ${now})
+        (SELECT min(d.due_at) FROM dispatch d
+          WHERE d.subscription_id = s.id AND d.state = 'pending') <= ${now}
         OR EXISTS (SELECT 1 FROM dispatch d
           WHERE d.subscription_id = s.id AND d.state = 'leased' AND d.lease_until <= ${now}))`,
       )
@@ -120,7 +121,7 @@ export class Queue {
   }
 
   async #page(after: string): Promise<WaitingRow[]> {
-    const { rows } = await waitingQuery(after, this.#needs.clock()).execute(this.#store.read)
+    const { rows } = await waitingQuery(after).execute(this.#store.read)
     return rows
   }
 
@@ -277,12 +278,15 @@ export interface WaitingRow {
   readonly state: 'active' | 'paused' | null
   readonly held_until: number | null
   readonly held_why: 'breaker' | 'asked' | null
-  /** SQLite answers 0 or 1. */
-  readonly due: boolean | number
+  /** Of the work that waits, when the first is due. */
+  readonly due_at: number | null
 }
 
-/** A page of the subscriptions after `after` that have anything waiting, found by stepping from one to the next. */
-export function waitingQuery(after: string, now: number) {
+/**
+ * A page of the subscriptions after `after` that have anything waiting, found by stepping from one to the next. Each step
+ * is the least of an index range: neither engine has another way to find it than to go there.
+ */
+export function waitingQuery(after: string) {
   return sql<WaitingRow>`
     WITH RECURSIVE waiting (id, n) AS (
       SELECT min(subscription_id), 1 FROM dispatch WHERE state = 'pending' AND subscription_id > CAST(${after} AS TEXT)
@@ -292,8 +296,7 @@ export function waitingQuery(after: string, now: number) {
       FROM waiting w WHERE w.id IS NOT NULL AND w.n < ${sql.lit(PAGE)}
     )
     SELECT w.id, s.tenant_id, s.mode, s.state, s.held_until, s.held_why,
-      EXISTS (SELECT 1 FROM dispatch d
-        WHERE d.subscription_id = w.id AND d.state = 'pending' AND d.due_at <= ${now}) AS due
+      (SELECT min(d.due_at) FROM dispatch d WHERE d.subscription_id = w.id AND d.state = 'pending') AS due_at
     FROM waiting w LEFT JOIN subscription s ON s.id = w.id WHERE w.id IS NOT NULL ORDER BY w.n`
 }
 
@@ -316,7 +319,7 @@ export function dueQuery(subscription: string, now: number, limit: number, engin
 
 function readyOf(row: WaitingRow, now: number): Ready[] {
   if (row.mode !== 'push' || row.state !== 'active' || row.tenant_id === null) return []
-  if (Number(row.due) === 0 || (row.held_until ?? 0) > now) return []
+  if (row.due_at === null || row.due_at > now || (row.held_until ?? 0) > now) return []
   return [{ subscription: row.id, tenant: row.tenant_id, probe: row.held_why === 'breaker' }]
 }
 

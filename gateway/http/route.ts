@@ -43,6 +43,7 @@ export type ApiAction =
   | 'replay.started'
   | 'replay.cancelled'
   | 'delivery.body-read'
+  | 'delivery.attachment-read'
   | 'access.denied'
 
 export type Details = Readonly<Record<string, string | number | boolean>>

@@ -29,11 +29,7 @@ export interface AcceptNeeds {
   readonly seal: (tenant: string, row: string, bytes: Uint8Array) => Promise<Buffer>
   readonly append: (tx: Tx, events: readonly AuditEvent[]) => Promise<unknown>
   /** Makes the work for the apps that subscribe to the channels. */
-  readonly fanOut: (
-    tx: Tx,
-    rows: readonly Fanned[],
-    now: number,
-  ) => Promise<void>
+  readonly fanOut: (tx: Tx, rows: readonly Fanned[], now: number) => Promise<void>
   /** The blind name of the conversation, where some app wants its deliveries in order. */
   readonly orderKey?: (
     tenant: string,

@@ -18,7 +18,7 @@ import { fileRoot } from '../secrets/roots/file.ts'
 import { newId } from '../store/id.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
-import { check, Recorded, sourceOf } from './check.ts'
+import { check, credentialTexts, Recorded, settingsOf, sourceOf } from './check.ts'
 import { sourceNamed } from './sources.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -38,8 +38,6 @@ interface Vector {
   readonly id: string
   readonly expect: 'accept' | 'reject'
   readonly reason?: string
-  readonly secret?: string | readonly string[]
-  readonly publicKey?: string | readonly string[]
   readonly method?: string
   readonly url?: string
   readonly headers: Readonly<Record<string, string>>
@@ -49,7 +47,6 @@ interface Vector {
   readonly bodyRepeat?: { readonly text: string; readonly count: number }
   readonly now?: number
   readonly toleranceSeconds?: number
-  readonly config?: Readonly<Record<string, unknown>>
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'gatehouse-vectors-'))
@@ -94,7 +91,7 @@ interface Group {
   readonly at: number
   readonly source: string
   readonly settings: Readonly<Record<string, unknown>>
-  readonly secrets: readonly string[]
+  readonly secrets: ReturnType<typeof credentialTexts>
   readonly vectors: Vector[]
 }
 
@@ -148,12 +145,15 @@ function isCarried(vector: Vector): boolean {
 function grouped(vectors: readonly Vector[]): readonly Group[] {
   const groups = new Map<string, Group>()
   for (const vector of vectors) {
-    const { now: at = ANY_TIME, config: settings = {}, secret = [], publicKey = [] } = vector
+    const recorded = Recorded.parse(vector)
+    const source = sourceOf(recorded)
+    assert.ok(source, vector.id)
     const channel = {
-      at,
-      source: sourceOf(Recorded.parse(vector))?.name ?? '',
-      settings,
-      secrets: [secret, publicKey].flat(),
+      at: vector.now ?? ANY_TIME,
+      source: source.name,
+      // A boundary: what is no record of settings, the API refuses.
+      settings: settingsOf(recorded, source) as Readonly<Record<string, unknown>>,
+      secrets: credentialTexts(recorded, source),
     }
     const name = JSON.stringify(channel)
     const group = groups.get(name) ?? { ...channel, vectors: [] }
@@ -168,18 +168,18 @@ async function channelFor(group: Group, counts: typeof told): Promise<Channel> {
   const asked = { name: newId('chn_', now), source, settings: { ...settings } }
   const made = await changed(() => admin.createChannel(tenant, asked))
   if (made === undefined) return { id: '', path: '', refused: 'bad-record' }
-  let last: string | undefined
-  for (const value of secrets) {
-    const previous = last
+  const last = new Map<string, string>()
+  for (const { value, role } of secrets) {
+    const previous = last.get(role)
     const credential = await changed(() =>
       previous === undefined
-        ? admin.createCredential(tenant, made.id, { value })
+        ? admin.createCredential(tenant, made.id, { value, role })
         : admin.rotateCredential(tenant, made.id, previous, { value, overlapSeconds: 3_600 }),
     )
-    if (credential === undefined && !isKey(source, settings, value))
+    if (credential === undefined && !isKey(source, settings, value, role))
       return { ...made, refused: 'bad-credential' }
     if (credential === undefined) counts['stored past the API']++
-    last = credential?.id ?? (await storePast(made.id, value))
+    last.set(role, credential?.id ?? (await storePast(made.id, value, role)))
   }
   return made
 }
@@ -198,10 +198,10 @@ async function changed<T>(change: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-function isKey(source: string, settings: unknown, value: string): boolean {
+function isKey(source: string, settings: unknown, value: string, role: string): boolean {
   const found = sourceNamed(source)
   try {
-    found?.key(value, found.settings.parse(settings))
+    found?.key(value, found.settings.parse(settings), role)
     return found !== undefined
   } catch {
     return false
@@ -209,7 +209,7 @@ function isKey(source: string, settings: unknown, value: string): boolean {
 }
 
 /** Secrets of published examples are placeholders, which the API refuses; the listener must prove with them all the same. */
-async function storePast(channel: string, value: string): Promise<string> {
+async function storePast(channel: string, value: string, role: string): Promise<string> {
   const { rootKey } = openDataFolder(join(folder, 'data'))
   const keyring = await openKeyring(store, fileRoot(rootKey), () => now)
   const id = newId('crd_', now)
@@ -219,9 +219,7 @@ async function storePast(channel: string, value: string): Promise<string> {
     Buffer.from(value),
   )
   await store.write(async (tx) => {
-    const [like] = await tx.db.selectFrom('credential').selectAll().limit(1).execute()
-    assert.ok(like, 'one credential was made through the API before')
-    const row = { ...like, id, tenant_id: tenant, channel_id: channel, label: '', sealed }
+    const row = { id, tenant_id: tenant, channel_id: channel, label: '', role, sealed }
     await tx.db
       .insertInto('credential')
       .values({ ...row, state: 'live', expires_at: null, created_at: now, last_used_at: null })
@@ -254,7 +252,7 @@ async function operatorSees(channel: Channel, reasons: readonly string[]): Promi
   const end = performance.now() + REFUSALS_WITHIN
   let seen: string[] = []
   do {
-    const { items } = await admin.listRefusals(tenant, channel.id, { limit: 100 })
+    const { items = [] } = (await changed(() => admin.listRefusals(tenant, channel.id, { limit: 100 }))) ?? {}
     seen = items.flatMap(({ reason, count }) => Array<string>(count).fill(WORDS[reason] ?? reason))
     if (seen.length >= reasons.length) break
     await pause(50)

@@ -7,7 +7,7 @@
 import { TEXT_CAP } from '@gatehouse/contract/envelope.ts'
 import { given } from './member.ts'
 import { parse } from './parse.ts'
-import type { Facts, Malformed, Party, Source } from './source.ts'
+import type { Attachment, Facts, Malformed, Party, Source } from './source.ts'
 import type { VerifiedDelivery } from './verify.ts'
 
 /** Longest party id and name, workspace and event name; what the envelope carries. */
@@ -15,6 +15,10 @@ const NAME_CAP = 256
 const DELIVERY_ID_CAP = 512
 /** Longest language tag the envelope carries. */
 const LOCALE_CAP = 35
+/** Slack and Discord take ten files in a message. */
+const ATTACHMENTS_CAP = 20
+/** Longest URL that the dialler calls. */
+const URL_CAP = 2_048
 /** More workspaces than a channel is ever bound to. */
 const WORKSPACES_CAP = 64
 
@@ -50,8 +54,25 @@ function bounded(facts: Facts): Facts | Malformed {
     ...given('conversation', person(facts.conversation)),
     ...given('text', cut(facts.text, TEXT_CAP)),
     ...given('locale', line(facts.locale, LOCALE_CAP)),
+    ...given('attachments', attached(facts.attachments)),
     ...given('ack', facts.ack),
   }
+}
+
+/** The attachments that can be told of and asked for; the raw body still names the others. */
+function attached(attachments: readonly Attachment[] | undefined): readonly Attachment[] | undefined {
+  const told = attachments?.slice(0, ATTACHMENTS_CAP).filter(({ id, url, size }) => {
+    const counts = size === undefined || (Number.isSafeInteger(size) && size >= 0)
+    return counts && isId(id, NAME_CAP) && isId(url, URL_CAP)
+  })
+  if (told === undefined || told.length === 0) return undefined
+  return told.map(({ id, name, contentType, size, url }) => ({
+    id,
+    ...given('name', cut(name, NAME_CAP)),
+    ...given('contentType', line(contentType, NAME_CAP)),
+    ...given('size', size),
+    url,
+  }))
 }
 
 /** Text that can name something: not empty, not too long, whole characters, none of them a control. */

@@ -103,6 +103,17 @@ export interface Party {
   readonly name?: string
 }
 
+/** A file that a delivery refers to; fetched when somebody asks for it, and not before. */
+export interface Attachment {
+  readonly id: string
+  readonly name?: string
+  /** As the vendor declares it. */
+  readonly contentType?: string
+  /** Bytes, as the vendor declares them. */
+  readonly size?: number
+  readonly url: string
+}
+
 /** What a proved body says, in Gatehouse's terms. */
 export interface Facts {
   /** Answer now and deliver nothing: the vendor only asks whether we are there. Its own signature has been checked. */
@@ -123,6 +134,7 @@ export interface Facts {
   readonly conversation?: Party
   readonly text?: string
   readonly locale?: string
+  readonly attachments?: readonly Attachment[]
   /** What the vendor wants to hear for this kind, where that differs from the source's `ack`. */
   readonly ack?: Answer
 }
@@ -174,6 +186,8 @@ export interface Source<S = unknown> {
   readonly credential: CredentialShape
   /** Further secrets by role, such as the token of a GET challenge: one key is never used for two things. */
   readonly otherCredentials?: Readonly<Record<string, CredentialShape>>
+  /** Hosts where this vendor keeps the files its deliveries refer to; no other is asked for one. */
+  readonly attachmentHosts?: readonly string[]
   /** Seconds that clocks may differ when a claim has a validity of its own. */
   readonly skew?: number
   /** 401 unless the vendor demands 403. */

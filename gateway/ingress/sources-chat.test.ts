@@ -7,12 +7,14 @@ import assert from 'node:assert/strict'
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { type VerifyingKey, macKey, tokenKey } from '@gatehouse/proof/webhook.ts'
+import { solved } from './challenge.ts'
+import { check } from './check.ts'
 import { parse } from './parse.ts'
 import { read } from './read.ts'
 import { NOW, SECRET, mac, request, source } from './signing.fixture.ts'
 import type { Facts, Malformed, RawRequest } from './source.ts'
 import { VerifiedDelivery } from './verify.ts'
-import { solved } from './challenge.ts'
 
 const TOKEN = '110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw'
 const MATTERMOST_TOKEN = 'okwexkjpe7ygb8eq1ww58t483w'
@@ -148,6 +150,39 @@ test('challenge as signing oracle: no answer of zoom’s is ever the signature o
   )
 })
 
+test('challenge as signing oracle: an odd question is refused in a recorded request, too', () => {
+  const record = (plainToken: string) => {
+    const { headers, body } = signed('zoom', validation(plainToken))
+    return {
+      provider: 'zoom',
+      secret: SECRET,
+      headers: Object.fromEntries(headers),
+      body: body.toString(),
+      now: NOW,
+    }
+  }
+  assert.equal(
+    check(record('abc')).handshake?.body,
+    JSON.stringify({ plainToken: 'abc', encryptedToken: mac('abc') }),
+  )
+  const odd = check(record(`v0:${NOW}:{}`))
+  assert.deepEqual([odd.verdict, odd.reason, odd.handshake], ['reject', 'malformed', undefined])
+})
+
+test('a challenge is answered under the credential that proved it, or not at all', () => {
+  const sent = signed('zoom', validation('abc'))
+  const proving = channel('zoom')
+  const verdict = VerifiedDelivery.verify(proving, sent, NOW)
+  const { challenge } = facts('zoom', sent)
+  assert.ok(verdict instanceof VerifiedDelivery && challenge !== undefined)
+  const answer = (key: VerifyingKey, id = 'crd_0') => solved([{ id, key }], verdict, challenge)
+  const sealed = Buffer.from(SECRET)
+  assert.equal(answer(macKey('hmac-sha256', sealed)).status, 200)
+  assert.throws(() => answer(macKey('hmac-sha1', sealed)), /not a MAC key/)
+  assert.throws(() => answer(tokenKey(SECRET)), /not a MAC key/)
+  assert.throws(() => answer(macKey('hmac-sha256', sealed), 'crd_9'), /not a MAC key/)
+})
+
 test('x: a signed question is answered with the HMAC of its token', () => {
   const token = 'MDgxOWE5MjctNTlhZC00ZTRlLWE2NzYtZTE0OTYxNGE3MDFh'
   const response = answered('x', signedGet(`crc_token=${token}&nonce=abc`))
@@ -261,6 +296,7 @@ test('zoom: a repeat under a new time is known again', () => {
   const body = '{"event":"meeting.ended","event_ts":1}'
   const [first, again] = [signed('zoom', body), signed('zoom', body, String(NOW + 60))]
   assert.notEqual(digestOf('zoom', first), digestOf('zoom', again))
+  assert.match(facts('zoom', first).deliveryId ?? '', /^sha256:[0-9a-f]{64}$/)
   assert.equal(facts('zoom', first).deliveryId, facts('zoom', again).deliveryId)
 })
 
@@ -278,7 +314,7 @@ test('line: a redelivery is known by the ids of its events', () => {
   assert.equal(id(false, 'a', 'b'), id(true, 'a', 'b'))
   assert.match(id(false, 'a', 'b') ?? '', /^sha256:[0-9a-f]{64}$/)
   const others = [id(false, 'b', 'a'), id(false, 'a'), id(false, 'a","b'), id(false, 'a', 'b', 'c')]
-  assert.equal(new Set([...others, id(false, 'a', 'b')]).size, 5)
+  assert.equal(new Set([...others, id(false, 'a', 'b'), id(false, 'a', 'bc'), id(false, 'ab', 'c')]).size, 7)
   const one = { type: 'message', webhookEventId: 'a' }
   assert.equal(said('line', { events: [one, { type: 'message' }] }).deliveryId, undefined)
 })

@@ -31,7 +31,10 @@ const dialog = z.looseObject({
 })
 
 const SAY = z.strictObject({ type: z.literal(4), data: message })
-const DEFER = z.strictObject({ type: z.literal(5), data: z.looseObject({ flags: z.int().optional() }).optional() })
+const DEFER = z.strictObject({
+  type: z.literal(5),
+  data: z.looseObject({ flags: z.int().optional() }).optional(),
+})
 const DEFER_UPDATE = z.strictObject({ type: z.literal(6) })
 const UPDATE = z.strictObject({ type: z.literal(7), data: message })
 const CHOOSE = z.strictObject({

@@ -18,11 +18,14 @@ export interface Metrics {
   readonly ingressDuplicates: Counter<'source'>
   readonly tenantMismatch: Counter<'channel'>
   readonly ingressInFlightBytes: Gauge
+  readonly ingressInFlightCapBytes: Gauge
   readonly ingressAcceptSeconds: Histogram<'source'>
   /** mode: push, pull. outcome: delivered, retry, dead, refused. */
   readonly deliveryAttempts: Counter<'mode' | 'outcome'>
   readonly deliverySeconds: Histogram<'mode'>
   readonly deliveryPending: Gauge
+  /** How long the delivery that waits longest has been due; 0 when none is. */
+  readonly deliveryBacklogAge: Gauge
   readonly deliveryDead: Counter
   /** Dead letters that are there now: what an alarm watches. */
   readonly deliveryDeadNow: Gauge
@@ -33,6 +36,8 @@ export interface Metrics {
   /** route: the row of `routes.ts`, never the path. */
   readonly adminRequests: Counter<'route' | 'status'>
   readonly storeUnavailable: Counter
+  /** check: as `/readyz` names them. 1 when it passes. */
+  readonly ready: Gauge<'check'>
   readonly contentType: string
   text(): Promise<string>
 }
@@ -65,6 +70,11 @@ export function createMetrics(version: string): Metrics {
       'channel',
     ]),
     ingressInFlightBytes: gauge('ingress_in_flight_bytes', 'Bytes of bodies held now', []),
+    ingressInFlightCapBytes: gauge(
+      'ingress_in_flight_cap_bytes',
+      'Bytes of bodies beyond which new ones get 503',
+      [],
+    ),
     ingressAcceptSeconds: seconds(
       'ingress_accept_seconds',
       'From first byte to durable accept',
@@ -77,8 +87,13 @@ export function createMetrics(version: string): Metrics {
     ]),
     deliverySeconds: seconds('delivery_seconds', 'How long an app took to answer', PUSH_BUCKETS, ['mode']),
     deliveryPending: gauge('delivery_pending', 'Deliveries that wait for their app', []),
+    deliveryBacklogAge: gauge(
+      'delivery_backlog_age_seconds',
+      'How long the oldest due delivery has waited',
+      [],
+    ),
     deliveryDead: counter('delivery_dead_total', 'Deliveries given up after the last try', []),
-    deliveryDeadNow: gauge('delivery_dead', 'Dead letters that nobody has sent again', []),
+    deliveryDeadNow: gauge('dead_letters', 'Dead letters that nobody has sent again', []),
     breakerState: gauge('delivery_breaker_state', 'Push subscriptions whose app is away: 1 probing, 2 open', [
       'subscription',
     ]),
@@ -88,6 +103,7 @@ export function createMetrics(version: string): Metrics {
     ]),
     adminRequests: counter('admin_requests_total', 'Requests to the admin listener', ['route', 'status']),
     storeUnavailable: counter('store_unavailable_total', 'Operations that the store could not do', []),
+    ready: gauge('ready', 'Whether a check of /readyz passes', ['check']),
     contentType: registry.contentType,
     text: () => registry.metrics(),
   }

@@ -3,7 +3,14 @@
  * the server has committed. Refuses with `StoreUnavailable` when the server is away or out of room. A commit whose
  * answer was lost may have happened: the caller is told "unavailable", and the replay memory settles a repeat.
  */
-import { CompiledQuery, Kysely, PostgresDialect, type Transaction } from 'kysely'
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  Kysely,
+  PostgresDialect,
+  type Transaction,
+} from 'kysely'
 import pg from 'pg'
 import { Announcer, GenerationPoll } from './announcer.ts'
 import { migrate, type MigrationSession } from './migrate.ts'
@@ -17,7 +24,7 @@ const POOL_SIZE = 12
 /** A server that does not answer by then is away. */
 const CONNECT_MS = 5_000
 /** A body that hangs holds a connection; a statement that waits longer for a lock is given up by the server. */
-const LIMITS: StoreLimits = { bodyMs: 15_000, lockMs: 15_000 }
+const LIMITS: StoreLimits = { bodyMs: 15_000, lockMs: 5_000 }
 /** A server that gives up a statement says so within this time. */
 const ANSWER_MS = 1_000
 /** Lost notifications cost at most this much. */
@@ -25,6 +32,8 @@ const POLL_MS = 1_000
 /** The server undoes one of two transactions that wait for each other; trying again is the cure. */
 const DEADLOCK_TRIES = 4
 const MIGRATION_LOCK = 4_702_111_234
+/** A start waits so long for another gate's migration; then it says so, rather than wait without a word. */
+const MIGRATION_WAIT_MS = 60_000
 
 export interface PostgresOptions {
   readonly url: string
@@ -40,6 +49,7 @@ export async function openPostgres(
 ): Promise<Store> {
   const limits = { ...LIMITS, ...given }
   const schema = options.schema ?? 'public'
+  await migrateSchema(options.url, schema, clock())
   const pool = new pg.Pool({
     connectionString: options.url,
     max: POOL_SIZE,
@@ -57,12 +67,6 @@ export async function openPostgres(
   pool.on('error', () => {})
   // The pool stops listening to a connection that is lent out; without this, one that breaks then ends the process.
   pool.on('connect', (client) => client.on('error', () => {}))
-  try {
-    await migratePool(pool, schema, clock())
-  } catch (error) {
-    await pool.end()
-    throw error
-  }
   const store = new PostgresStore(pool, options.url, `gatehouse_${schema}`, limits.bodyMs)
   try {
     await store.startListening()
@@ -88,7 +92,7 @@ class PostgresStore implements Store {
     this.#bodyMs = bodyMs
     this.#url = url
     this.#channel = channel
-    this.read = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
+    this.read = new Kysely<Schema>({ dialect: new ForgivingDialect({ pool }) })
     this.#poll = new GenerationPoll(() => this.#generation(), this.#announcer, POLL_MS)
   }
 
@@ -205,6 +209,25 @@ class PostgresStore implements Store {
   }
 }
 
+/** Says of reads too, in the store's own words, that it is the moment that is wrong. */
+class ForgivingDialect extends PostgresDialect {
+  override createDriver(): Driver {
+    const driver = super.createDriver()
+    const acquire = driver.acquireConnection.bind(driver)
+    const known = new WeakSet<DatabaseConnection>()
+    driver.acquireConnection = async (options) => {
+      const connection = await acquire(options).catch(throwAsUnavailable)
+      if (known.has(connection)) return connection
+      known.add(connection)
+      const execute = connection.executeQuery.bind(connection)
+      connection.executeQuery = async (query, executeOptions) =>
+        await execute<never>(query, executeOptions).catch(throwAsUnavailable)
+      return connection
+    }
+    return driver
+  }
+}
+
 /** A transaction that takes no more statements once its body has ended, however long its COMMIT or ROLLBACK takes. */
 class OpenTransaction {
   readonly db: Transaction<Schema>
@@ -283,8 +306,21 @@ function asUnavailable(error: unknown): unknown {
     : error
 }
 
-async function migratePool(pool: pg.Pool, schema: string, now: number): Promise<void> {
-  const client = await pool.connect()
+function throwAsUnavailable(error: unknown): never {
+  throw asUnavailable(error)
+}
+
+/** On a connection of its own: a migration takes as long as it takes. */
+async function migrateSchema(url: string, schema: string, now: number): Promise<void> {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: CONNECT_MS,
+    application_name: 'gatehouse migration',
+    options: `-c search_path=${schema} -c client_min_messages=warning -c lock_timeout=${MIGRATION_WAIT_MS}`,
+    keepAlive: true,
+  })
+  client.on('error', () => {})
+  await client.connect()
   const session: MigrationSession = {
     engine: 'postgres',
     async alone(work) {
@@ -303,6 +339,6 @@ async function migratePool(pool: pg.Pool, schema: string, now: number): Promise<
   try {
     await migrate(session, now)
   } finally {
-    client.release()
+    await client.end()
   }
 }

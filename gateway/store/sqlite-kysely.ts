@@ -14,7 +14,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import type { Schema } from './schema.ts'
-import type { SqliteWriter } from './sqlite-writer.ts'
+import { sqliteError, type SqliteWriter } from './sqlite-writer.ts'
 
 /** Reads are prepared once; their number is bounded by the program's own queries. */
 const STATEMENT_CAP = 512
@@ -69,7 +69,14 @@ export function sqliteReader(file: string, lockMs: number): Kysely<Schema> {
     }
     return { rows: statement.all(...(params as SQLInputValue[])), changes: 0 }
   }
-  return kyselyOver(execute, () => database.close())
+  const executeOrSay: Execute = async (sql, params) => {
+    try {
+      return await execute(sql, params)
+    } catch (error) {
+      throw sqliteError(error instanceof Error ? error.message : String(error))
+    }
+  }
+  return kyselyOver(executeOrSay, () => database.close())
 }
 
 /** The database of one transaction; `end()` closes it for good. */

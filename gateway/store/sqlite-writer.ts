@@ -25,6 +25,11 @@ export function pragmas({ lockMs }: Pick<StoreLimits, 'lockMs'>): readonly strin
 /** SQLite says so when it is the moment that is wrong, not the statement. */
 const PASSING = /locked|busy|disk I\/O|full|readonly|unable to open/i
 
+/** The error that callers see for what SQLite said. */
+export function sqliteError(message: string): Error {
+  return PASSING.test(message) ? new StoreUnavailable(`use the store: ${message}`) : new Error(message)
+}
+
 interface Waiting {
   readonly resolve: (reply: Reply) => void
   readonly reject: (error: Error) => void
@@ -91,7 +96,7 @@ export class SqliteWriter {
     this.#waiting.delete(reply.id)
     if (waiting === undefined) return
     if (!('error' in reply)) return waiting.resolve(reply)
-    waiting.reject(PASSING.test(reply.error) ? new StoreUnavailable(reply.error) : new Error(reply.error))
+    waiting.reject(sqliteError(reply.error))
   }
 
   #abandon(worker: Worker, why: string): void {

@@ -17,7 +17,7 @@ import { withinLimit } from './within-limit.ts'
 /** Transactions that share one commit: enough to amortise an fsync, few enough to answer the first soon. */
 const GROUP_CAP = 128
 /** The one writer waits for each body, and another process on the file may hold its lock for a while. */
-const LIMITS: StoreLimits = { bodyMs: 15_000, lockMs: 10_000 }
+const LIMITS: StoreLimits = { bodyMs: 15_000, lockMs: 5_000 }
 /** How soon changes of another process on the same file are seen. */
 const POLL_MS = 1_000
 

@@ -5,20 +5,19 @@
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { Client } from '@gatehouse/contract/client.ts'
 import type { Engine } from '../support/engines.ts'
 import { type Gate, startGate } from '../support/gate.ts'
+import { furnish } from './furnished.ts'
 import { Witness } from './half-written.ts'
 import { type Ledger, openLedger } from './ledger.ts'
 import { MortalApp } from './receiver.ts'
-import { Senders } from './senders.ts'
+import { Senders, type Target } from './senders.ts'
 
 /** Milliseconds of load before a kill, at most. */
 const LOAD_MS = 250
@@ -31,8 +30,10 @@ const KILLS_START = 6
 const INTEGRITY = 10
 /** A lease of a gate that died runs out after thirty seconds. */
 const LEASE_MS = 31_000
-/** Milliseconds for all that is left to be delivered. */
-const PATIENCE = 120_000
+/** Milliseconds without any delivery getting done: longer than a lease and the first retry. */
+const PATIENCE = 45_000
+/** Characters of the gate's log that a failure shows. */
+const TAIL = 4_000
 
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 
@@ -73,11 +74,7 @@ export class Crash {
   readonly #senders: Senders
   #gate: Gate | undefined
 
-  private constructor(
-    parts: Parts,
-    random: () => number,
-    channel: { id: string; path: string; secret: string },
-  ) {
+  private constructor(parts: Parts, random: () => number, target: Target) {
     this.#engine = parts.engine
     this.#folder = parts.folder
     this.#env = parts.env
@@ -86,8 +83,8 @@ export class Crash {
     this.#gate = parts.gate
     this.#random = random
     this.#witness = new Witness(parts.ledger)
-    this.#channel = channel.id
-    this.#senders = new Senders({ channel: channel.id, path: channel.path, secret: channel.secret }, random)
+    this.#channel = target.channel
+    this.#senders = new Senders(target, random)
   }
 
   /** A gate with one channel and one push subscription; its very first starts are killed too. */
@@ -101,12 +98,8 @@ export class Crash {
     const file = { engine: 'sqlite', file: join(data, 'gatehouse.db') } as const
     const ledger = await openLedger(engine.engine === 'postgres' ? engine : file)
     const app = await MortalApp.start(join(folder, 'got'))
-    const secret = randomBytes(24).toString('hex')
-    const channel = await furnish(gate, app.url, secret)
-    return new Crash({ engine: engine.engine, folder, env, ledger, app, gate }, random, {
-      ...channel,
-      secret,
-    })
+    const target = await furnish(gate.adminUrl, gate.claim ?? '', app.url)
+    return new Crash({ engine: engine.engine, folder, env, ledger, app, gate }, random, target)
   }
 
   /** Load, a kill at a random moment, and a look at what is left. */
@@ -137,15 +130,13 @@ export class Crash {
     else await pause(LEASE_MS)
     const gate = await startGate({ data: join(this.#folder, 'data'), env: this.#env })
     this.#gate = gate
-    const end = performance.now() + PATIENCE
-    while ((await this.#open()) > 0 && performance.now() < end) await pause(50)
+    await this.#untilAllIsDone(gate)
     assert.equal(await gate.stop(), 0, 'the gate ends well')
     this.#gate = undefined
     await this.#look(true)
     await this.#everythingReachedTheApp()
   }
 
-  gateLog(): string { return this.#gate?.log() ?? "" }
   async close(): Promise<void> {
     await this.#gate?.kill()
     await this.#app.kill()
@@ -197,9 +188,23 @@ export class Crash {
     this.counts.repeatsToApp = got.length - this.counts.toApp
   }
 
-  async #open(): Promise<number> {
-    const rows = await this.#ledger.run(`SELECT 1 FROM dispatch WHERE state IN ('pending', 'leased') LIMIT 1`)
-    return rows.length
+  async #untilAllIsDone(gate: Gate): Promise<void> {
+    let least = Number.POSITIVE_INFINITY
+    let since = performance.now()
+    for (;;) {
+      const [row] = await this.#ledger.run(
+        `SELECT count(*) AS n FROM dispatch WHERE state IN ('pending', 'leased')`,
+      )
+      const open = Number(row?.['n'])
+      if (open === 0) return
+      if (open < least) since = performance.now()
+      least = Math.min(least, open)
+      if (performance.now() - since > PATIENCE)
+        throw new Error(
+          `${open} dispatches are left that nobody does; the gate said:\n${gate.log().slice(-TAIL)}`,
+        )
+      await pause(100)
+    }
   }
 
   async #killApp(): Promise<void> {
@@ -216,17 +221,6 @@ interface Parts {
   readonly ledger: Ledger
   readonly app: MortalApp
   readonly gate: Gate
-}
-
-async function furnish(gate: Gate, appUrl: string, secret: string): Promise<{ id: string; path: string }> {
-  const { token } = await new Client({ url: gate.adminUrl }).claim({ code: gate.claim ?? '' })
-  const admin = new Client({ url: gate.adminUrl, token })
-  const { id: tenant } = await admin.createTenant({ name: 'acme' })
-  const settings = { header: 'x-signature', deliveryIdPath: 'id' }
-  const { id, path } = await admin.createChannel(tenant, { name: 'events', source: 'generic-hmac', settings })
-  await admin.createCredential(tenant, id, { value: secret })
-  await admin.createSubscription(tenant, { name: 'app', mode: 'push', url: appUrl, channels: [id] })
-  return { id, path }
 }
 
 /** A start that may get nowhere, or all the way. */

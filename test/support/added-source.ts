@@ -3,6 +3,7 @@
  * the program. Out: the program with one file more and the lines of the page in its list; nothing is written to disk.
  * Refuses, by ending the process, a page without these blocks or with a line that finds no place.
  */
+import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -29,11 +30,9 @@ registerHooks({
   },
   load(url, context, next) {
     if (url === added) return { format: 'module-typescript', source, shortCircuit: true }
-    const loaded = next(url, context)
-    if (url !== list) return loaded
-    const text =
-      typeof loaded.source === 'string' ? loaded.source : Buffer.from(loaded.source ?? []).toString()
-    return { ...loaded, source: withLines(text, lines) }
+    if (url !== list) return next(url, context)
+    const text = withLines(readFileSync(join(ROOT, LIST), 'utf8'), lines)
+    return { format: 'module-typescript', source: text, shortCircuit: true }
   },
 })
 

@@ -9,8 +9,8 @@ import { fromHex } from '@gatehouse/proof/bytes.ts'
 import type { Json } from '@gatehouse/proof/canonical.ts'
 import { ed25519Key, signedDigest } from '@gatehouse/proof/webhook.ts'
 import { hexMac, malformed, required, wholeTime } from '../header.ts'
-import { given, idAt, isRecord, member, named, party, textAt } from '../member.ts'
-import type { Answer, Facts, Source } from '../source.ts'
+import { given, idAt, isRecord, listAt, member, named, party, textAt } from '../member.ts'
+import type { Answer, Attachment, Facts, Source } from '../source.ts'
 import { discordAnswers } from '../sync-discord.ts'
 
 const SIGNATURE = 'x-signature-ed25519'
@@ -58,6 +58,8 @@ export const discord: Source<Record<string, never>> = {
     hint: 'Public Key, under General Information of the application at discord.com/developers/applications.',
     generated: false,
   },
+  // Links there carry their own signature, so that no token is needed.
+  attachmentHosts: ['cdn.discordapp.com', 'media.discordapp.net'],
   refusalStatus: 401,
   ack: NOTHING,
   answers: discordAnswers,
@@ -114,6 +116,7 @@ function event(body: Json, raw: Buffer): Facts {
       party(idAt(body, 'event', 'data', 'channel_id') ?? idAt(body, 'event', 'data', 'lobby_id')),
     ),
     ...given('text', textAt(body, 'event', 'data', 'content')),
+    ...given('attachments', files(listAt(member(body, 'event', 'data'), 'attachments'))),
   }
 }
 
@@ -131,7 +134,31 @@ function interaction(body: Json, type: number): Facts {
     ),
     ...given('text', textAt(body, 'data', 'name') ?? textAt(body, 'data', 'custom_id')),
     ...given('locale', textAt(body, 'locale')),
+    ...given('attachments', files(values(member(body, 'data', 'resolved', 'attachments')))),
   }
+}
+
+function values(record: Json | undefined): readonly Json[] {
+  return isRecord(record) ? Object.values(record) : []
+}
+
+function files(attachments: readonly Json[]): readonly Attachment[] | undefined {
+  const found = attachments.flatMap((file) => {
+    const id = idAt(file, 'id')
+    const url = textAt(file, 'url')
+    if (id === undefined || url === undefined) return []
+    const size = member(file, 'size')
+    return [
+      {
+        id,
+        url,
+        ...given('name', textAt(file, 'filename')),
+        ...given('contentType', textAt(file, 'content_type')),
+        ...given('size', typeof size === 'number' ? size : undefined),
+      },
+    ]
+  })
+  return found.length > 0 ? found : undefined
 }
 
 function ackOf(type: number, onMessage: boolean): Answer {

@@ -6,11 +6,12 @@
  */
 import { z } from 'zod'
 import type { Json } from '@gatehouse/proof/canonical.ts'
+import { tokenKey } from '@gatehouse/proof/webhook.ts'
 import { after, hexMac, malformed, required, wholeTime } from '../header.ts'
 import { given, idAt, listAt, member, named, party, textAt } from '../member.ts'
 import { json } from '../parse.ts'
 import { textKey } from '../secret.ts'
-import type { Answer, Facts, Source } from '../source.ts'
+import type { Answer, Attachment, Facts, Source } from '../source.ts'
 import { slackAnswers } from '../sync-slack.ts'
 
 const SIGNATURE = 'x-slack-signature'
@@ -55,10 +56,19 @@ export const slack: Source<Record<string, never>> = {
     hint: 'Signing Secret, under Basic Information of the app at api.slack.com/apps.',
     generated: false,
   },
+  otherCredentials: {
+    'download-token': {
+      kind: 'secret',
+      hint: 'Bot User OAuth Token (xoxb-…) with files:read, to open attachments; it proves no request.',
+      generated: false,
+    },
+  },
+  attachmentHosts: ['files.slack.com'],
   refusalStatus: 401,
   ack: EMPTY,
   answers: slackAnswers,
-  key: (secret) => textKey('hmac-sha256', secret),
+  key: (secret, _settings, role) =>
+    role === 'download-token' ? tokenKey(secret) : textKey('hmac-sha256', secret),
   claim(request) {
     const headers = required(request, TIMESTAMP, SIGNATURE)
     if ('refused' in headers) return headers
@@ -92,7 +102,28 @@ function event(body: Json) {
     ...given('actor', party(idAt(body, 'event', 'user') ?? idAt(body, 'event', 'user', 'id'))),
     ...given('conversation', party(idAt(body, 'event', 'channel') ?? idAt(body, 'event', 'channel', 'id'))),
     ...given('text', textAt(body, 'event', 'text')),
+    ...given('attachments', files(body)),
   }
+}
+
+/** Files of a message; those that Slack only links to elsewhere have no private URL of its own. */
+function files(body: Json): readonly Attachment[] | undefined {
+  const found = listAt(member(body, 'event'), 'files').flatMap((file) => {
+    const id = idAt(file, 'id')
+    const url = textAt(file, 'url_private_download') ?? textAt(file, 'url_private')
+    if (id === undefined || url === undefined || member(file, 'is_external') === true) return []
+    const size = member(file, 'size')
+    return [
+      {
+        id,
+        url,
+        ...given('name', textAt(file, 'name')),
+        ...given('contentType', textAt(file, 'mimetype')),
+        ...given('size', typeof size === 'number' ? size : undefined),
+      },
+    ]
+  })
+  return found.length > 0 ? found : undefined
 }
 
 /** Slack asks whether the URL is ours. Its signature has been checked; the challenge goes back as text, never as HTML. */
