@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { NOW, SECRET, channel, proved, request, signed, source as named } from './signing.fixture.ts'
@@ -83,13 +84,18 @@ test('decoy() refuses, always', () => {
   assert.deepEqual(decoy(good), { refused: 'signature', tried: 0 })
 })
 
+/** Settings of the sources that cannot do without. */
+const NEEDED: Readonly<Record<string, object>> = {
+  'aws-sns': { topics: ['arn:aws:sns:eu-west-1:123456789012:news'] },
+  'generic-hmac': { header: 'x-signature', timestampHeader: 'x-time', template: '{timestamp}{body}' },
+  'google-chat': { audience: { kind: 'url', url: 'https://gate.example/in/chn_x' } },
+  paypal: { webhookId: '8PT597110X687430LKGECATA' },
+  teams: { appId: '00000000-0000-0000-0000-000000000001' },
+}
+
 for (const source of SOURCES) {
   const { name, settings } = source
-  const usable = settings.parse(
-    name === 'generic-hmac'
-      ? { header: 'x-signature', timestampHeader: 'x-time', template: '{timestamp}{body}' }
-      : {},
-  )
+  const usable = settings.parse(NEEDED[name] ?? {})
   test(`${name}: no credential is blank`, () => {
     for (const blank of ['', ' ', '\n']) assert.throws(() => source.key(blank, usable), RangeError)
   })
@@ -113,17 +119,9 @@ function refusal(odd: Source, now = NOW): string {
   return verdict instanceof VerifiedDelivery ? 'believed' : verdict.refused
 }
 
+/** The headers that the source's own vectors send. */
 function headersOf(name: string): readonly string[] {
-  const all: Record<string, readonly string[]> = {
-    slack: ['x-slack-request-timestamp', 'x-slack-signature'],
-    discord: ['x-signature-timestamp', 'x-signature-ed25519'],
-    telegram: ['x-telegram-bot-api-secret-token'],
-    github: ['x-hub-signature-256', 'x-github-delivery'],
-    stripe: ['stripe-signature'],
-    pumble: ['x-pumble-request-timestamp', 'x-pumble-request-signature'],
-    'standard-webhooks': ['webhook-id', 'webhook-timestamp', 'webhook-signature'],
-    svix: ['svix-id', 'svix-timestamp', 'svix-signature'],
-    'generic-hmac': ['x-signature', 'x-time'],
-  }
-  return all[name] ?? []
+  const file = new URL(`../../test/vectors/${name}.json`, import.meta.url)
+  const read = JSON.parse(readFileSync(file, 'utf8')) as { vectors: { headers: Record<string, string> }[] }
+  return ['content-type', ...new Set(read.vectors.flatMap(({ headers }) => Object.keys(headers)))]
 }
