@@ -102,7 +102,8 @@ export const Settings = z.strictObject({
     .meta(
       about({
         form: SIZE,
-        reason: 'Largest file that is fetched from a vendor when an app opens an attachment; four are at once at most.',
+        reason:
+          'Largest file that is fetched from a vendor when an app opens an attachment; four are at once at most.',
       }),
     ),
   slowBodyFloor: size(1, MIB)

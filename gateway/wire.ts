@@ -264,7 +264,9 @@ function rooms(
     openAttachment: async ({ source, content, at, token, signal }) => {
       const attachment = unpack(content).facts.attachments?.[at]
       const hosts = sourceNamed(source)?.attachmentHosts ?? []
-      return attachment === undefined ? undefined : await attachments.open({ attachment, hosts, token, signal })
+      return attachment === undefined
+        ? undefined
+        : await attachments.open({ attachment, hosts, token, signal })
     },
     issueToken: (tx, { now, ...ask }) => issueToken(tx, randomBytes, now, { ...ask, expiresAt: null }),
     revokeTokensOf: (tx, subscription) => revokeTokensOf(tx, subscription, parts.clock()),

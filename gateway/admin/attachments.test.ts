@@ -73,9 +73,12 @@ eachEngine(
 
     assert.equal(Buffer.from(await open(0)).toString(), 'file')
     assert.equal(asked[0]?.token, undefined)
+    await addToken(gate, tenant, channel, 'xoxb-live')
+    // Newer ones, each of which is none.
+    gate.pass(10)
     await addToken(gate, tenant, channel, 'xoxb-dead', { state: 'revoked' })
     await addToken(gate, tenant, channel, 'xoxb-old', { expires_at: gate.deps.clock() - 1 })
-    await addToken(gate, tenant, channel, 'xoxb-live')
+    await addToken(gate, tenant, channel, 'signing-secret', { role: '' })
     await open(0)
     const { token, content, source } = asked[1] ?? assert.fail()
     assert.deepEqual([token, content.toString(), source], ['xoxb-live', 'content', 'timely'])

@@ -5,7 +5,7 @@
  */
 import type { z } from 'zod'
 import * as api from '@gatehouse/contract/api.ts'
-import { newId } from '../store/id.ts'
+import { newId, timeOf } from '../store/id.ts'
 import type { Database, Schema } from '../store/schema.ts'
 import type { Tx } from '../store/store.ts'
 import type { AdminNeeds, AdminRefused, ReplayFilter } from './needs.ts'
@@ -14,11 +14,6 @@ import { page, type PageAsk, type PageOf, timeText, timeTextOrNull } from './pag
 type Replay = z.infer<typeof api.Replay>
 type Asked = z.infer<typeof api.ReplayFilter>
 type Row = Schema['replay_job']
-
-/** Characters of an id that are its time, after its prefix. */
-const TIME_AT = 4
-const TIME_LENGTH = 10
-const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
 export async function previewReplay(
   needs: AdminNeeds,
@@ -36,8 +31,11 @@ export async function startReplay(
   tenant: string,
   now: number,
   actor: string,
-  { reason: _, ...asked }: z.infer<typeof api.NewReplay>,
+  given: z.infer<typeof api.NewReplay>,
 ): Promise<Replay | AdminRefused> {
+  // The reason is the audit log's.
+  const { channel, subscription, state, kind, since, until } = given
+  const asked = { channel, subscription, state, kind, since, until }
   const problem = await filterProblem(tx.db, tenant, asked)
   if (problem !== undefined) return problem
   const row: Row = {
@@ -137,10 +135,4 @@ function shown(row: Row): Replay {
     createdAt: timeText(row.created_at),
     finishedAt: timeTextOrNull(row.finished_at),
   }
-}
-
-/** The milliseconds that an id begins with. */
-function timeOf(id: string): number {
-  const digits = [...id.slice(TIME_AT, TIME_AT + TIME_LENGTH)]
-  return digits.reduce((time, digit) => time * ALPHABET.length + ALPHABET.indexOf(digit), 0)
 }

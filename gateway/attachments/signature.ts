@@ -83,7 +83,9 @@ export function formatOf(bytes: Buffer): Format | undefined {
 }
 
 function matches(head: string, wanted: string): boolean {
-  return head.length >= wanted.length && [...wanted].every((digit, i) => digit === '.' || digit === head[i])
+  return (
+    head.length >= wanted.length && wanted.split('').every((digit, i) => digit === '.' || digit === head[i])
+  )
 }
 
 /** UTF-16 with its mark is read as such: browsers do. */

@@ -108,6 +108,15 @@ eachEngine(
     ])
       assert.equal((await preview({ ...all, ...none, state: 'dead' })).dispatches, 0, JSON.stringify(none))
     assert.equal((await previewReplay(on.store, 'ten_other', { ...all, state: 'dead' })).dispatches, 0)
+    on.pass(10)
+    const [after = ''] = await on.accept()
+    await set(on, { state: 'dead' }, [after])
+    assert.equal(
+      (await preview({ ...all, state: 'dead' })).dispatches,
+      2,
+      'what came after it is not its business',
+    )
+    await set(on, { state: 'done' }, [after])
     const id = await job(on, { ...all, state: 'dead', subscription: kept })
     await batch(on, id)
     const rows = (await on.rows()).filter((row) => row.subscription_id === kept)
@@ -117,6 +126,7 @@ eachEngine(
         [first, 'pending', 0, 1],
         [second, 'pending', 0, 1],
         [third, 'pending', 0, 0],
+        [after, 'done', 0, 0],
       ],
     )
     assert.equal((await preview({ ...all, state: 'dead' })).dispatches, 0)

@@ -152,11 +152,15 @@ function grouped(vectors: readonly Vector[]): readonly Group[] {
       at: vector.now ?? ANY_TIME,
       source: source.name,
       // A boundary: what is no record of settings, the API refuses.
-      settings: settingsOf(recorded, source) as Readonly<Record<string, unknown>>,
+      settings: {
+        // Twilio signs the URL it called; a channel says which where the gate has no public URL.
+        ...(source.name === 'twilio' && vector.url !== undefined && { url: vector.url.split('?', 1)[0] }),
+        ...(settingsOf(recorded, source) as Readonly<Record<string, unknown>>),
+      },
       secrets: credentialTexts(recorded, source),
     }
     const name = JSON.stringify(channel)
-    const group = groups.get(name) ?? { ...channel, vectors: [] }
+    const group: Group = groups.get(name) ?? { ...channel, vectors: [] }
     group.vectors.push(vector)
     groups.set(name, group)
   }

@@ -242,12 +242,19 @@ test('github, stripe and generic-hmac: what happened, to whom', () => {
   })
 })
 
+/** Settings of sources that cannot do without. */
+const NEEDED: Readonly<Record<string, object>> = {
+  'aws-sns': { topics: ['arn:aws:sns:eu-west-1:123456789012:orders'] },
+  'generic-hmac': { header: 'x', workspacePath: 'a.b', kindPath: 'type' },
+  'google-chat': { audience: { kind: 'project', number: '1' } },
+  paypal: { webhookId: 'A1' },
+  teams: { appId: '8f2d6a1e-0b57-4c3a-9d1f-5c2e7b9a4d10' },
+}
+
 for (const each of SOURCES) {
   const { name, bodies, settings } = each
   test(`${name}: facts() never throws, whatever the body`, () => {
-    const usable = settings.parse(
-      name === 'generic-hmac' ? { header: 'x', workspacePath: 'a.b', kindPath: 'type' } : {},
-    )
+    const usable = settings.parse(NEEDED[name] ?? {})
     const names = fc.constantFrom(
       'type',
       'event',

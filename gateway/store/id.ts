@@ -51,6 +51,11 @@ export function firstIdAt(prefix: Prefix, time: number): string {
   return prefix + encode(BigInt(Math.trunc(time)), 10)
 }
 
+/** The milliseconds that an id, after its four characters of prefix, begins with. */
+export function timeOf(id: string): number {
+  return Array.from(id.slice(4, 14)).reduce((time, digit) => time * 32 + ALPHABET.indexOf(digit), 0)
+}
+
 function encode(value: bigint, length: number): string {
   let text = ''
   for (let left = value, i = 0; i < length; i++, left >>= 5n) text = ALPHABET[Number(left & 31n)] + text

@@ -24,11 +24,13 @@ export async function openStore(
     if (error instanceof StartRefused) throw error
     // The URL holds a password, so only the driver's reason is shown.
     const { code, message } = error as { code?: string; message?: string }
+    // SQLite has one code for all; its messages name no secret.
+    const reason = options.engine === 'sqlite' ? message : (code ?? message)
     const where = options.engine === 'sqlite' ? 'the database file' : 'PostgreSQL'
     const check =
       options.engine === 'sqlite'
         ? 'check the data folder and the free space'
         : 'check GATEHOUSE_DATABASE_URL and that the server runs'
-    throw new StartRefused('store-unreachable', `open ${where}: ${code ?? message ?? 'it failed'}; ${check}`)
+    throw new StartRefused('store-unreachable', `open ${where}: ${reason ?? 'it failed'}; ${check}`)
   }
 }

@@ -36,7 +36,9 @@ const QUERIES = {
 export interface Ledger {
   snapshot(marks: Marks): Promise<Snapshot>
   /** Runs one statement; for what time would do, when a test does not wait for it. */
-  run(sql: string): Promise<readonly Row[]>
+  readonly run: (sql: string) => Promise<readonly Row[]>
+  /** Bytes as this engine writes them in SQL. */
+  readonly literal: (bytes: unknown) => string
   close(): Promise<void>
 }
 
@@ -56,6 +58,7 @@ function onSqlite(file: string): Ledger {
       return read
     },
     run: async (sql) => all(sql),
+    literal: (value) => `X'${hex(value)}'`,
     close: async () => database.close(),
   }
 }
@@ -72,6 +75,7 @@ async function onPostgres(url: string): Promise<Ledger> {
       return readAll(found)
     },
     run: async (sql) => (await client.query<Row>(sql)).rows,
+    literal: (value) => `'\\x${hex(value)}'::bytea`,
     close: () => client.end(),
   }
 }

@@ -4,6 +4,7 @@
  */
 import { createHmac } from 'node:crypto'
 import { Agent, request } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
 
 /** Senders at once. */
 const SENDERS = 16
@@ -11,6 +12,9 @@ const SENDERS = 16
 const REPEATS = 0.2
 /** Repeats are of the last so many, so that many come close to a crash. */
 const RECENT = 300
+
+/** Milliseconds between tries of one sender while the gate is gone. */
+const BROKEN_MS = 10
 
 export interface Target {
   readonly channel: string
@@ -54,7 +58,8 @@ export class Senders {
     const wasAcknowledged = this.acknowledged.has(id)
     this.#sent++
     const answer = await this.#post(url, agent, id)
-    if (answer === undefined) return
+    // A gate that is gone is not asked in a tight loop.
+    if (answer === undefined) return await pause(BROKEN_MS)
     if (answer.status < 200 || answer.status > 299) {
       this.refused.set(answer.status, (this.refused.get(answer.status) ?? 0) + 1)
       return

@@ -60,7 +60,7 @@ interface Setup {
   readonly house: House
   readonly line: Line
   readonly app: SlowApp
-  command(n: number, gate?: number): Promise<Answered & { readonly ms: number }>
+  readonly command: (n: number, gate?: number) => Promise<Answered & { readonly ms: number }>
 }
 
 async function setUp(engine: Engine, t: { after(end: () => unknown): void }, gates = 1): Promise<Setup> {
@@ -80,7 +80,7 @@ async function setUp(engine: Engine, t: { after(end: () => unknown): void }, gat
     house,
     line,
     app,
-    async command(n, gate = 0) {
+    command: async (n, gate = 0) => {
       const form = `command=%2Fdeploy&team_id=${WORKSPACE}&user_id=U1&channel_id=C1&trigger_id=${n}.abc`
       const signed = slack.signs(form, { n })
       const headers = { ...signed.headers, 'content-type': 'application/x-www-form-urlencoded' }

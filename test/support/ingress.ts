@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
+import { type Agent, createServer, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -118,6 +118,8 @@ export interface Sending {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Uint8Array | string
+  /** Keeps connections for those who want the next request to be quick; a connection each otherwise. */
+  readonly agent?: Agent
 }
 
 export interface Answered {
@@ -126,15 +128,15 @@ export interface Answered {
   readonly body: string
 }
 
-/** Sends one request on a connection of its own: these headers, these bytes, and a length. */
+/** Sends one request: these headers, these bytes, and a length. */
 export async function send(
   url: string,
-  { method = 'POST', headers = {}, body = '' }: Sending,
+  { method = 'POST', headers = {}, body = '', agent }: Sending,
 ): Promise<Answered> {
   const bytes = Buffer.from(body)
   const outgoing = request(url, {
     method,
-    agent: false,
+    agent: agent ?? false,
     headers: { ...headers, 'content-length': String(bytes.length) },
   })
   // A gate that answers early and closes makes the rest of the write fail; the answer still counts.
