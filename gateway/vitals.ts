@@ -41,14 +41,24 @@ export function vitals(
       const checks = await checked()
       for (const [name, is] of Object.entries(checks)) metrics.ready.set({ check: name }, is === 'ok' ? 1 : 0)
       // Without its store a gate is watched all the same: what only the store knows is then no number.
-      if (checks['store'] === 'ok') await counted(store, metrics, clock()).catch(() => unknown(metrics))
-      else unknown(metrics)
+      if (checks['store'] !== 'ok' || !(await counted(store, metrics, clock()))) unknown(metrics)
       return { bytes: Buffer.from(await metrics.text()), contentType: metrics.contentType }
     },
   }
 }
 
-async function counted(store: Parts['store'], metrics: Parts['metrics'], now: number): Promise<void> {
+/** Whether the store could say; it may go away between its check and these. */
+async function counted(store: Parts['store'], metrics: Parts['metrics'], now: number): Promise<boolean> {
+  try {
+    await count(store, metrics, now)
+    return true
+  } catch {
+    metrics.storeUnavailable.inc()
+    return false
+  }
+}
+
+async function count(store: Parts['store'], metrics: Parts['metrics'], now: number): Promise<void> {
   const waiting = await sql<{ n: number }>`SELECT count(*) AS n FROM (
     SELECT 1 AS one FROM dispatch WHERE state = 'pending' LIMIT ${sql.lit(COUNT_CAP)}) AS waiting`.execute(
     store.read,
@@ -74,7 +84,7 @@ function unknown(metrics: Parts['metrics']): void {
 /** What an alarm watches: dead letters that are there, and receivers that are away. */
 async function ways(store: Parts['store'], metrics: Parts['metrics'], now: number): Promise<void> {
   const dead = await sql<{ n: number }>`SELECT count(*) AS n FROM (
-    SELECT 1 AS one FROM dispatch WHERE state = 'dead' LIMIT ${sql.lit(COUNT_CAP)}) AS some`.execute(
+    SELECT 1 AS one FROM dispatch WHERE state = 'dead' LIMIT ${sql.lit(COUNT_CAP)}) AS dead`.execute(
     store.read,
   )
   metrics.deliveryDeadNow.set(Number(dead.rows[0]?.n ?? 0))

@@ -124,3 +124,30 @@ eachEngine(
     assert.equal((await held(setup)).held_why, null)
   }),
 )
+
+eachEngine(
+  'what is paused waits over two gates and a restart, and is pushed once when it is resumed',
+  tidied(async (engine, t) => {
+    const setup = await setUp(engine, t)
+    const { on, subscription } = setup
+    setup.answer = UP
+    const put = (state: 'active' | 'paused') =>
+      on.store.write(async (tx) => {
+        await tx.db.updateTable('subscription').set({ state }).where('id', '=', subscription).execute()
+        tx.announce('config')
+        tx.announce('dispatch')
+      })
+    await put('paused')
+    const first = await setup.start()
+    await on.accept(20)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await first.stop()
+    await setup.start()
+    await setup.start()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    assert.equal(setup.calls, 0)
+    await put('active')
+    await until(async () => (await on.rows()).every(({ state }) => state === 'done'))
+    assert.equal(setup.calls, 20)
+  }),
+)

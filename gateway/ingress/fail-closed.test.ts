@@ -271,10 +271,10 @@ async function answersOf(faults: Partial<ReceiveNeeds>): Promise<Answers> {
 }
 
 function untimed(): Partial<Source> {
-  const { claim } = provingChannel('slack').source
+  const { source } = provingChannel('slack')
   return {
     claim(request, settings) {
-      const made = claim(request, settings)
+      const made = source.claim(request, settings)
       return 'refused' in made ? made : { ...made, sentAt: undefined }
     },
   }

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import type { Engine } from '../support/engines.ts'
 import type { Gate } from '../support/gate.ts'
@@ -13,17 +14,20 @@ import type { House } from '../support/ingress.ts'
 import type { Haystack } from './canaries.ts'
 
 /** Answers that are there to show what was delivered, to those who may see it. */
-const SHOWS_BODIES = new Set(['/v1/tenants/{tenant}/deliveries/{delivery}/body', '/v1/pull/stream'])
+const SHOWS_BODIES = new Set([
+  '/v1/tenants/{tenant}/deliveries/{delivery}/body',
+  '/v1/tenants/{tenant}/deliveries/{delivery}/attachments/{attachment}',
+  '/v1/pull/stream',
+])
+/** What a drive through every path has made some of. */
+const MADE = ['channel', 'subscription', 'delivery']
 
-/** Ids to fill paths with, by parameter. */
-export type Ids = Readonly<Record<string, readonly string[]>>
-
-export async function everywhere(house: House, engine: Engine, ids: Ids): Promise<Haystack[]> {
+export async function everywhere(house: House, engine: Engine): Promise<Haystack[]> {
   return [
     ...house.gates.map((gate, i) => ({ place: `log of gate ${i + 1}`, bytes: Buffer.from(gate.log()) })),
     ...filesIn(house.data),
     ...(await rows(house, engine)),
-    ...(await answers(house, ids)),
+    ...(await answers(house)),
     ...commandLines(house.gates),
   ]
 }
@@ -86,38 +90,62 @@ function bytesOf(row: Row): Buffer[] {
   })
 }
 
-/** Every GET operation of the API, for each id that fits. */
-async function answers(house: House, ids: Ids): Promise<Haystack[]> {
+/** Every GET operation of the API, for each id that its own lists tell. */
+async function answers(house: House): Promise<Haystack[]> {
   const { paths } = (await house.admin.readOpenApi()) as { paths?: Record<string, Record<string, unknown>> }
   const templates = Object.entries(paths ?? {})
     .filter(([path, operations]) => 'get' in operations && !SHOWS_BODIES.has(path))
     .map(([path]) => path)
   assert.ok(templates.length > 15, `only ${templates.length} GET routes`)
-  const targets = templates.flatMap((path) => filled(path, { ...ids, tenant: [house.tenant] }))
   const found: Haystack[] = []
-  for (const target of targets) {
-    const path = isList(target) ? `${target}?limit=100` : target
-    const answer = await fetch(house.gate.adminUrl + path, {
-      headers: { authorization: `Bearer ${house.token}` },
-    })
-    const text = await answer.text()
-    assert.ok(answer.ok, `GET ${path}: ${answer.status} ${text}`)
-    const headers = [...answer.headers].map(([name, value]) => `${name}: ${value}`)
-    found.push({ place: `GET ${target}`, bytes: Buffer.from([...headers, text].join('\n')) })
+  for (const template of templates) {
+    const targets = await filled(house, template)
+    const made = MADE.some((name) => template.includes(`{${name}}`))
+    assert.ok(targets.length > 0 || !made, `nothing to fill ${template} with`)
+    for (const target of targets) found.push(await answerAt(house, target))
   }
   return found
 }
 
-function filled(template: string, ids: Ids): string[] {
-  const [, name] = /\{(\w+)\}/.exec(template) ?? []
-  if (name === undefined) return [template]
-  const known = ids[name]
-  assert.ok(known !== undefined && known.length > 0, `no ${name} to fill ${template} with`)
-  return known.flatMap((id) => filled(template.replace(`{${name}}`, id), ids))
+async function answerAt(house: House, target: string): Promise<Haystack> {
+  const answer = await read(house, isList(target) ? `${target}?limit=100` : target)
+  const text = await answer.text()
+  // Some want a query of their own; how they say so is looked at as well.
+  assert.ok(answer.ok || answer.status === 400, `GET ${target}: ${answer.status} ${text}`)
+  const headers = [...answer.headers].map(([name, value]) => `${name}: ${value}`)
+  return { place: `GET ${target}`, bytes: Buffer.from([...headers, text].join('\n')) }
+}
+
+async function read(house: House, path: string): Promise<Response> {
+  for (;;) {
+    const headers = { authorization: `Bearer ${house.token}` }
+    const answer = await fetch(house.gate.adminUrl + path, { headers })
+    if (answer.status !== 429) return answer
+    await pause(1_000)
+  }
+}
+
+/** The paths of a template: `/v1/things/{thing}` is filled with the ids that `/v1/things` lists. */
+async function filled(house: House, template: string): Promise<string[]> {
+  const at = template.indexOf('{')
+  if (at < 0) return [template]
+  const list = template.slice(0, at - 1)
+  const rest = template.slice(template.indexOf('}') + 1)
+  const ids = template.startsWith('{tenant}', at) ? [house.tenant] : await listed(house, list)
+  return (await Promise.all(ids.map((id) => filled(house, `${list}/${id}${rest}`)))).flat()
+}
+
+async function listed(house: House, list: string): Promise<string[]> {
+  const answer = await read(house, `${list}?limit=100`)
+  // A boundary: the shape that every list of the API has.
+  const { items } = (await answer.json()) as { items: { id: string }[] }
+  return items.map(({ id }) => id)
 }
 
 function isList(target: string): boolean {
-  return /\/(tokens|tenants|channels|credentials|subscriptions|deliveries|refusals|events)$/.test(target)
+  return /\/(tokens|tenants|channels|credentials|subscriptions|deliveries|refusals|events|replays)$/.test(
+    target,
+  )
 }
 
 function commandLines(gates: readonly Gate[]): Haystack[] {

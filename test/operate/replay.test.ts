@@ -18,7 +18,17 @@ test('replay preview, start, show, list; delivery retry; subscription --ordered'
   }
   try {
     const line = await openLine(house, 'github', 'a secret', { name: 'code' })
-    const words = ['subscription', 'create', '--name', 'bot', '--channel', 'code', '--push', app.url, '--ordered']
+    const words = [
+      'subscription',
+      'create',
+      '--name',
+      'bot',
+      '--channel',
+      'code',
+      '--push',
+      app.url,
+      '--ordered',
+    ]
     assert.equal((await run(...words)).answer['ordered'], true)
     const body = '{"zen":"Keep it logically awesome."}'
     const signature = `sha256=${createHmac('sha256', 'a secret').update(body).digest('hex')}`
