@@ -7,6 +7,7 @@ import { canonical } from '@gatehouse/proof/canonical.ts'
 import { chained } from '@gatehouse/proof/chain.ts'
 import type { Schema } from '../store/schema.ts'
 import type { Tx } from '../store/store.ts'
+import { together } from '../store/together.ts'
 import { type AuditEvent, checkedDetails } from './events.ts'
 
 export type { AuditEvent } from './events.ts'
@@ -34,9 +35,12 @@ export async function appendAll(tx: Tx, events: readonly AuditEvent[], now: numb
       hash,
     })
   }
-  const written = await tx.insertMany('audit_entry', rows)
+  const moved = tx.db.updateTable('audit_head').set({ seq, hash }).where('id', '=', 1)
+  const [written] = await together(
+    () => tx.insertMany('audit_entry', rows),
+    () => moved.execute(),
+  )
   if (!written.every(Boolean)) throw new Error('append to the audit log: a sequence number was taken already')
-  await tx.db.updateTable('audit_head').set({ seq, hash }).where('id', '=', 1).execute()
   return seq
 }
 

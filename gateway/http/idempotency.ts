@@ -130,8 +130,11 @@ function keyDigest({ tokenId, method, target, key }: KeyedRequest): Buffer {
     .digest()
 }
 
-function bodyDigest({ body }: KeyedRequest): Buffer {
-  return createHash('sha256').update(body).digest()
+/** Under the client's key, which is not stored: a body may hold a secret weak enough to be guessed from a plain hash. */
+function bodyDigest({ key, body }: KeyedRequest): Buffer {
+  return createHash('sha256')
+    .update(lengthPrefixed([key, body]))
+    .digest()
 }
 
 function placeOf(key: Buffer): At {

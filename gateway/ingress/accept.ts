@@ -11,6 +11,7 @@ import type { AuditEvent } from '../audit/events.ts'
 import { newId } from '../store/id.ts'
 import type { Schema } from '../store/schema.ts'
 import { type Store, StoreUnavailable, type Tx } from '../store/store.ts'
+import { together } from '../store/together.ts'
 import type { Channel } from './channel.ts'
 import { pack } from './content.ts'
 import { replayKeys } from './replay-key.ts'
@@ -163,13 +164,12 @@ export class Acceptor {
     const fresh = await remember(tx, batch)
     const taken = batch.filter((_, i) => fresh[i])
     if (taken.length === 0) return fresh
-    const written = await tx.insertMany(
-      'inbox',
-      taken.map(({ row }) => row),
+    const [written] = await together(
+      () => tx.insertMany('inbox', taken.map(rowOf)),
+      () => this.#needs.fanOut(tx, taken.map(fanned), this.#needs.clock()),
+      () => this.#needs.append(tx, taken.map(leaf)),
     )
     if (!written.every(Boolean)) throw new Error('accept a delivery: an id was taken already')
-    await this.#needs.fanOut(tx, taken.map(fanned), this.#needs.clock())
-    await this.#needs.append(tx, taken.map(leaf))
     return fresh
   }
 }
@@ -212,6 +212,10 @@ async function forgetStrays(
     again.flatMap((i) => batch[i] ?? []),
   )
   for (const [at, i] of again.entries()) fresh[i] = retried[at] === true
+}
+
+function rowOf({ row }: Waiting): Schema['inbox'] {
+  return row
 }
 
 function fanned({ row, orderKey, lease }: Waiting): Fanned {

@@ -17,10 +17,13 @@ export interface Content {
 }
 
 export function pack({ facts, contentType, body }: Content): Buffer {
-  const head = Buffer.from(JSON.stringify({ facts, contentType }), 'utf8')
-  const length = Buffer.allocUnsafe(4)
-  length.writeUInt32BE(head.length)
-  return Buffer.concat([length, head, body])
+  const head = JSON.stringify({ facts, contentType })
+  const length = Buffer.byteLength(head, 'utf8')
+  const packed = Buffer.allocUnsafe(4 + length + body.length)
+  packed.writeUInt32BE(length)
+  packed.write(head, 4, 'utf8')
+  body.copy(packed, 4 + length)
+  return packed
 }
 
 export function unpack(packed: Buffer): Content {

@@ -45,6 +45,7 @@ function explained(record: Recorded): Explanation {
   const explanation = explain(record, NOW)
   const shown = JSON.stringify(explanation)
   const hidden = [
+    SECRET,
     String(record.secret).trim(),
     ...Object.entries(record.headers).flatMap(([name, value]) => (/host|type/.test(name) ? [] : [value])),
   ]

@@ -74,6 +74,7 @@ function opensAsJson(body: Buffer): boolean {
 
 /** Counts brackets and commas outside strings, so that the parser never meets a body made to exhaust it. */
 function beyondLimits(body: Buffer): 'json-too-deep' | 'json-too-large' | undefined {
+  if (body.length <= MEMBERS_CAP && hasFewOpeners(body)) return undefined
   let depth = 0
   let members = 0
   let inText = false
@@ -90,6 +91,17 @@ function beyondLimits(body: Buffer): 'json-too-deep' | 'json-too-large' | undefi
     if (members > MEMBERS_CAP) return 'json-too-large'
   }
   return undefined
+}
+
+/** True of most bodies, and found natively: what opens so seldom, inside strings or out, cannot be too deep. */
+function hasFewOpeners(body: Buffer): boolean {
+  let openers = 0
+  for (const opener of [OPEN_OBJECT, OPEN_LIST]) {
+    for (let at = body.indexOf(opener); at >= 0; at = body.indexOf(opener, at + 1)) {
+      if (++openers > DEPTH_CAP) return false
+    }
+  }
+  return true
 }
 
 function utf8(bytes: Buffer): string | undefined {

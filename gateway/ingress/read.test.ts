@@ -235,7 +235,7 @@ test('github, stripe and generic-hmac: what happened, to whom', () => {
   const verified = proved('generic-hmac', signed('generic-hmac', '{"type":"Order.Paid","data":{"id":9}}'))
   assert.deepEqual(read(verified, generic, generic.settings.parse({ header: 'x', ...settings })), {
     workspaces: [],
-    kind: 'order-paid',
+    kind: 'other',
     deliveryId: '9',
     event: 'Order.Paid',
     ack: { status: 202 },

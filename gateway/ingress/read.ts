@@ -5,6 +5,7 @@
  * another's.
  */
 import { TEXT_CAP } from '@gatehouse/contract/envelope.ts'
+import { kindNamed } from './kind.ts'
 import { given } from './member.ts'
 import { parse } from './parse.ts'
 import type { Attachment, Facts, Malformed, Party, Source } from './source.ts'
@@ -44,7 +45,7 @@ function bounded(facts: Facts): Facts | Malformed {
     return { malformed: 'delivery-id' }
   return {
     workspaces,
-    kind: /^[a-z][a-z0-9-]{0,63}$/.test(facts.kind) ? facts.kind : 'other',
+    kind: kindNamed(facts.kind),
     ...given('handshake', facts.handshake),
     ...given('challenge', facts.challenge),
     ...given('visit', facts.visit),

@@ -4,16 +4,8 @@
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-
-export type Request =
-  | { readonly id: number; readonly op: 'run'; readonly sql: string; readonly params: readonly unknown[] }
-  | { readonly id: number; readonly op: 'many'; readonly sql: string; readonly rows: readonly unknown[][] }
-  | { readonly id: number; readonly op: 'close' }
-
-export type Reply =
-  | { readonly id: number; readonly rows: unknown[]; readonly changes: number }
-  | { readonly id: number; readonly inserted: Uint8Array }
-  | { readonly id: number; readonly error: string; readonly code: string | undefined }
+import { BEGIN, type Reply, type Request } from './sqlite-protocol.ts'
+import { unpackRows } from './sqlite-rows.ts'
 
 /** Prepared statements kept; the program has fewer than a hundred. */
 const STATEMENT_CAP = 256
@@ -24,26 +16,39 @@ const database = new DatabaseSync((workerData as { file: string }).file)
 for (const pragma of (workerData as { pragmas: string[] }).pragmas) database.exec(pragma)
 const statements = new Map<string, StatementSync>()
 
-port.on('message', (request: Request) => port.postMessage(answer(request)))
+/** Why the last `BEGIN` failed: what was sent along behind it fails for the same reason. */
+let notBegun = 'no transaction is open'
+
+port.on('message', (requests: Request[]) => port.postMessage(requests.map(answer)))
 
 function answer(request: Request): Reply {
   try {
     return perform(request)
   } catch (error) {
-    const { message, code } = error as Error & { code?: string }
-    return { id: request.id, error: message, code }
+    return { id: request.id, error: (error as Error).message }
   }
 }
 
 function perform(request: Request): Reply {
-  switch (request.op) {
-    case 'run':
-      return run(request.id, request.sql, request.params)
-    case 'many':
-      return many(request.id, request.sql, request.rows)
-    case 'close':
-      database.close()
-      return { id: request.id, rows: [], changes: 0 }
+  if (request.op === 'close') {
+    database.close()
+    return { id: request.id, rows: [], changes: 0 }
+  }
+  if (request.sql === BEGIN) return begin(request.id)
+  // A statement whose transaction was never begun, or was taken back by a full disk, must not stand alone.
+  if (!database.isTransaction) throw new Error(notBegun)
+  return request.op === 'run'
+    ? run(request.id, request.sql, request.params)
+    : many(request.id, request.sql, unpackRows(request))
+}
+
+function begin(id: number): Reply {
+  try {
+    notBegun = 'no transaction is open'
+    return run(id, BEGIN, [])
+  } catch (error) {
+    notBegun = (error as Error).message
+    throw error
   }
 }
 

@@ -3,8 +3,9 @@
  * `StoreUnavailable` everything still open when the thread dies; the next statement starts a new one.
  */
 import { Worker } from 'node:worker_threads'
+import { type PackedRows, packRows } from './sqlite-rows.ts'
 import { type StoreLimits, StoreUnavailable } from './store.ts'
-import type { Reply, Request } from './sqlite-worker.ts'
+import { BEGIN, type Reply, type Request } from './sqlite-protocol.ts'
 
 /**
  * 16 KB pages and a checkpoint each 4 MB keep the slowest commits near 5 ms; FULL makes each commit an fsync, so an
@@ -18,6 +19,10 @@ export function pragmas({ lockMs }: Pick<StoreLimits, 'lockMs'>): readonly strin
     'PRAGMA journal_mode = WAL',
     'PRAGMA synchronous = FULL',
     'PRAGMA wal_autocheckpoint = 250',
+    // Replay keys are random: their pages must stay in memory, or each key costs a read and a write of 16 KB more.
+    'PRAGMA cache_size = -65536',
+    // Savepoints keep the pages as they were; in memory, or each of them would go to a file first.
+    'PRAGMA temp_store = MEMORY',
     'PRAGMA foreign_keys = ON',
   ]
 }
@@ -37,13 +42,15 @@ interface Waiting {
 
 type Work =
   | { op: 'run'; sql: string; params: readonly unknown[] }
-  | { op: 'many'; sql: string; rows: unknown[][] }
+  | ({ op: 'many'; sql: string } & PackedRows)
 
 export class SqliteWriter {
   readonly #file: string
   readonly #pragmas: readonly string[]
   readonly #waiting = new Map<number, Waiting>()
   #worker: Worker | undefined
+  /** What leaves together at the end of this turn: a message costs more than most statements. */
+  #outbox: Request[] = []
   #lastId = 0
 
   constructor(file: string, pragmas: readonly string[]) {
@@ -56,9 +63,15 @@ export class SqliteWriter {
     return 'rows' in reply ? reply : { rows: [], changes: 0 }
   }
 
-  /** Runs one statement for each row, in order; answers how many rows each changed. */
+  /** Runs a statement that nobody waits for. Outside a transaction the thread takes nothing but a `BEGIN`: when that
+   * fails, so does all that follows it, with the same error. */
+  frame(sql: typeof BEGIN | 'SAVEPOINT job' | 'RELEASE job'): void {
+    this.#send({ op: 'run', sql, params: [] }).catch(() => {})
+  }
+
+  /** Runs one statement for each row, in order; answers how many rows each changed. Takes the rows over. */
   async many(sql: string, rows: unknown[][]): Promise<Uint8Array> {
-    const reply = await this.#send({ op: 'many', sql, rows })
+    const reply = await this.#send({ op: 'many', sql, ...packRows(rows) })
     return 'inserted' in reply ? reply.inserted : new Uint8Array(rows.length)
   }
 
@@ -71,19 +84,28 @@ export class SqliteWriter {
   }
 
   #send(work: Work | { op: 'close' }): Promise<Reply> {
-    const worker = (this.#worker ??= this.#spawn())
+    this.#worker ??= this.#spawn()
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
-      worker.postMessage({ ...work, id } satisfies Request)
+      if (this.#outbox.push({ ...work, id }) === 1) process.nextTick(() => this.#post())
     })
+  }
+
+  #post(): void {
+    const requests = this.#outbox
+    this.#outbox = []
+    const handedOver = requests.flatMap((request) => (request.op === 'many' ? [request.bytes] : []))
+    if (requests.length > 0) this.#worker?.postMessage(requests, handedOver)
   }
 
   #spawn(): Worker {
     const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
       workerData: { file: this.#file, pragmas: this.#pragmas },
     })
-    worker.on('message', (reply: Reply) => this.#settle(reply))
+    worker.on('message', (replies: Reply[]) => {
+      for (const reply of replies) this.#settle(reply)
+    })
     worker.on('error', (error) =>
       this.#abandon(worker, error instanceof Error ? error.message : String(error)),
     )
@@ -102,6 +124,7 @@ export class SqliteWriter {
   #abandon(worker: Worker, why: string): void {
     if (this.#worker !== worker) return
     this.#worker = undefined
+    this.#outbox = []
     const open = [...this.#waiting.values()]
     this.#waiting.clear()
     for (const waiting of open) waiting.reject(new StoreUnavailable(`write to the store: ${why}`))

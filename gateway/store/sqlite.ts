@@ -9,6 +9,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { Announcer, GenerationPoll } from './announcer.ts'
 import { migrate, type MigrationSession } from './migrate.ts'
 import type { Schema } from './schema.ts'
+import { BEGIN } from './sqlite-protocol.ts'
 import { pragmas, SqliteWriter } from './sqlite-writer.ts'
 import { sqliteReader, type SqliteTransaction, sqliteTransaction } from './sqlite-kysely.ts'
 import { type Store, type StoreLimits, StoreUnavailable, type Topic, type Tx } from './store.ts'
@@ -105,9 +106,14 @@ class SqliteStore implements Store {
 
   async #commitTogether(group: Job[]): Promise<void> {
     const done: Job[] = []
+    const [first] = group
     try {
-      await this.#writer.run('BEGIN IMMEDIATE')
-      for (const job of group) if (await this.#runInSavepoint(job)) done.push(job)
+      this.#writer.frame(BEGIN)
+      // One alone needs no savepoint, which would copy every page before it is changed.
+      if (group.length === 1 && first !== undefined) {
+        await this.#run(first)
+        done.push(first)
+      } else for (const job of group) if (await this.#runInSavepoint(job)) done.push(job)
       await this.#writer.run('COMMIT')
     } catch (error) {
       await this.#writer.run('ROLLBACK').catch(() => {})
@@ -118,25 +124,31 @@ class SqliteStore implements Store {
     for (const topic of new Set(done.flatMap((job) => [...job.topics]))) this.#announcer.tell(topic)
   }
 
-  /** Runs one transaction; on its failure only its own statements are taken back. */
+  /** Runs one of several transactions; on its failure only its own statements are taken back. */
   async #runInSavepoint(job: Job): Promise<boolean> {
+    this.#writer.frame('SAVEPOINT job')
+    try {
+      await this.#run(job)
+      // Leaves together with the next savepoint or the COMMIT; if it could fail, so would they.
+      this.#writer.frame('RELEASE job')
+      return true
+    } catch (error) {
+      job.failed(error)
+      await this.#takeBack()
+      return false
+    }
+  }
+
+  async #run(job: Job): Promise<void> {
     const { db, many, end } = sqliteTransaction(this.#writer)
     const tx: Tx = {
       db,
       insertMany: (table, rows) => insertMany(many, table, rows),
       announce: (topic) => void job.topics.add(topic),
     }
-    await this.#writer.run('SAVEPOINT job')
     try {
       await withinLimit(job.run(tx), this.#limits.bodyMs)
       if (job.topics.has('config')) await this.#bumpGeneration()
-      await this.#writer.run('RELEASE job')
-      return true
-    } catch (error) {
-      end()
-      job.failed(error)
-      await this.#takeBack()
-      return false
     } finally {
       end()
     }

@@ -4,7 +4,7 @@
  * an instruction it does not know: what is not carried out must not seem to be.
  */
 import { cpSync, globSync, mkdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join, matchesGlob } from 'node:path'
+import { dirname, join } from 'node:path'
 
 export interface Instruction {
   readonly verb: string
@@ -95,12 +95,18 @@ export function ignoredBy(file: string): (path: string) => boolean {
   const rules = readFileSync(file, 'utf8')
     .split('\n')
     .filter((line) => line.trim() !== '' && !line.startsWith('#'))
-    .map((line) => ({ keeps: line.startsWith('!'), pattern: line.replace(/^!/, '') }))
+    .map((line) => ({ keeps: line.startsWith('!'), pattern: patternOf(line.replace(/^!/, '')) }))
   return (path) => {
     const parts = path.split('/')
     const above = parts.map((_, i) => parts.slice(0, i + 1).join('/'))
     let is = false
-    for (const { keeps, pattern } of rules) if (above.some((one) => matchesGlob(one, pattern))) is = !keeps
+    for (const { keeps, pattern } of rules) if (above.some((one) => pattern.test(one))) is = !keeps
     return is
   }
+}
+
+/** Unlike a shell's, Docker's `*` takes names that begin with a full stop. */
+function patternOf(glob: string): RegExp {
+  const parts = glob.split('**/').map((part) => part.split('*').map(RegExp.escape).join('[^/]*'))
+  return new RegExp(`^${parts.join('(?:.*/)?')}$`)
 }

@@ -11,6 +11,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { gatehouse } from '../../cli/spawned.fixture.ts'
 import { type House, openHouse, openLine, until } from '../support/ingress.ts'
@@ -131,6 +132,8 @@ test('tail: shows what comes and what is refused, and SIGINT ends it with 0', as
   await simulate('slack', '--channel', 'support', '--count', '2')
   await simulate('slack', '--channel', 'support', '--forge')
   await until('three lines', () => (linesOf(complete(shown)).length >= 3 ? true : undefined))
+  // Two looks more, which find nothing new.
+  await pause(2_500)
   const closed = once(child, 'close')
   child.kill('SIGINT')
   await closed

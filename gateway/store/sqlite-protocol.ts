@@ -1,0 +1,18 @@
+/**
+ * What the event loop and the writer thread say to each other. In: requests, in lists, in order. Out: a reply for each, in
+ * the same lists. Refuses nothing; outside a transaction the thread runs `BEGIN` and no other statement.
+ */
+import type { PackedRows } from './sqlite-rows.ts'
+
+/** Takes the write lock at once, so that no transaction finds out later that another was faster. */
+export const BEGIN = 'BEGIN IMMEDIATE'
+
+export type Request =
+  | { readonly id: number; readonly op: 'run'; readonly sql: string; readonly params: readonly unknown[] }
+  | ({ readonly id: number; readonly op: 'many'; readonly sql: string } & PackedRows)
+  | { readonly id: number; readonly op: 'close' }
+
+export type Reply =
+  | { readonly id: number; readonly rows: unknown[]; readonly changes: number }
+  | { readonly id: number; readonly inserted: Uint8Array }
+  | { readonly id: number; readonly error: string }
