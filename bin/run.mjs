@@ -22,6 +22,7 @@ const SCRIPTS = {
   shape: (args) => runNode(['bin/shape.mjs', ...args], HERE),
   format: (args) => runNode([tool('oxfmt'), ...args], HERE),
   docs,
+  pack: (args) => runNode(['bin/pack.mjs', ...args], HERE),
   types: () => runNode([tool('tsc', 'typescript'), '--noEmit'], HERE),
   lint: () => runNode([tool('oxlint'), '--type-aware', '--deny-warnings'], HERE),
   'format-check': () => runNode([tool('oxfmt'), '--check'], HERE),

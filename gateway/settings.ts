@@ -172,6 +172,14 @@ export const Settings = z.strictObject({
         reason: 'Most requests a second that one channel takes before 429.',
       }),
     ),
+  tenantRate: whole(0, 1_000_000, 'requests a second')
+    .prefault('20000')
+    .meta(
+      about({
+        form: 'requests a second, 0 for no limit',
+        reason: 'Most requests a second that all channels of one tenant take together before 429.',
+      }),
+    ),
 })
 
 export type SettingValues = z.output<typeof Settings>

@@ -26,6 +26,7 @@ import { CredentialUse } from './ingress/credential-use.ts'
 import { RawBodies } from './ingress/raw.ts'
 import { Receiver } from './ingress/receive.ts'
 import { RefusalLog } from './ingress/refusals.ts'
+import { StoreBreaker } from './ingress/store-breaker.ts'
 import { SOURCES, sourceNamed } from './ingress/sources.ts'
 import { SyncAnswers } from './ingress/sync.ts'
 import { VendorKeys } from './ingress/vendor-keys.ts'
@@ -79,6 +80,7 @@ export async function wire(parts: Parts): Promise<Wired> {
   const rates = new Rates({
     classes: RATE_CLASSES,
     ingressRate: config.ingressRate,
+    tenantRate: config.tenantRate,
     redis,
     prefix: 'gatehouse',
   })
@@ -133,10 +135,12 @@ export async function wire(parts: Parts): Promise<Wired> {
 function wireIngress(parts: Parts, rates: Rates, dialler: Dialler, delivery: Delivery) {
   const { config, store, keyring, log, metrics, clock, tracer } = parts
   const bodies = new RawBodies(config)
+  const breaker = storeBreaker(parts)
   const refusals = new RefusalLog(store, clock, (fault) => log.emit('store.unavailable', { fault }))
   const uses = new CredentialUse(store, clock)
   const channels = new ChannelBook({
     store,
+    ask: (read) => breaker.ask(read),
     source: sourceNamed,
     openCredential: async (tenant, id, sealed) => {
       const place = { table: 'credential', column: 'sealed', row: id, schema: 1 }
@@ -146,7 +150,7 @@ function wireIngress(parts: Parts, rates: Rates, dialler: Dialler, delivery: Del
       log.emit('ingress.credential-unreadable', { channel, credential, fault }),
   })
   const acceptor = new Acceptor({
-    store,
+    store: breaker.store,
     seal: (tenant, row, bytes) =>
       keyring.seal(tenant, { table: 'inbox', column: 'sealed', row, schema: 1 }, bytes),
     append: (tx, events) => appendAll(tx, events, clock()),
@@ -165,9 +169,11 @@ function wireIngress(parts: Parts, rates: Rates, dialler: Dialler, delivery: Del
     methods: new Set(SOURCES.flatMap((source) => source.methods)),
     find: (id) => channels.find(id),
     accept: (proved) =>
-      tracer.span('ingress.accept', { source: proved.channel.source.name }, () => acceptor.accept(proved)),
+      tracer.span('ingress.accept', { source: proved.channel.source.name }, () =>
+        breaker.wait(() => acceptor.accept(proved)),
+      ),
     async admit(channel) {
-      const taken = await rates.take('ingress', channel.id)
+      const taken = await rates.takeDelivery(channel)
       return taken.ok ? undefined : taken.retryAfterSeconds
     },
     noteRefusal: (refused) => refusals.note(refused),
@@ -175,7 +181,7 @@ function wireIngress(parts: Parts, rates: Rates, dialler: Dialler, delivery: Del
       metrics.tenantMismatch.inc({ channel: channel.id })
       const { id, tenant, source } = channel
       log.emit('ingress.tenant-mismatch', { requestId, channel: id, tenant, source: source.name })
-      await store.write((tx) =>
+      await breaker.store.write((tx) =>
         append(
           tx,
           {
@@ -193,8 +199,8 @@ function wireIngress(parts: Parts, rates: Rates, dialler: Dialler, delivery: Del
     },
     credentialUsed: (id) => uses.note(id),
     sync: new SyncAnswers({
-      store,
-      subscriptionOf: async (channel) => (await delivery.ways.of(channel)).sync,
+      store: breaker.store,
+      subscriptionOf: async (channel) => (await breaker.wait(() => delivery.ways.of(channel))).sync,
       lease: () => delivery.sync.lease(),
       call: (asked, take) => delivery.sync.call(asked, take),
       isOpen: (id, subscription) => delivery.sync.isOpen(id, subscription),
@@ -207,7 +213,7 @@ function wireIngress(parts: Parts, rates: Rates, dialler: Dialler, delivery: Del
     publicUrl: config.publicUrl,
     vendorKey: (ref, channel) => vendorKeys.read(ref, channel),
     visit: (url) => visits.visit(url),
-    ...ingressReport(log, metrics, bodies),
+    ...ingressReport(log, metrics, bodies, breaker),
     newRequestId,
     clock,
   })
@@ -216,9 +222,25 @@ function wireIngress(parts: Parts, rates: Rates, dialler: Dialler, delivery: Del
     receiver,
     async close() {
       bodies.close()
+      breaker.close()
       await Promise.all([refusals.close(), uses.close()])
     },
   }
+}
+
+/** Says once that the store is away, and once that it is back. */
+function storeBreaker({ store, log, metrics }: Parts): StoreBreaker {
+  return new StoreBreaker({
+    store,
+    opened(fault) {
+      metrics.storeBreakerOpen.set(1)
+      log.emit('store.unavailable', { fault })
+    },
+    closed(awayMs) {
+      metrics.storeBreakerOpen.set(0)
+      log.emit('store.recovered', { awayMs })
+    },
+  })
 }
 
 function deliveryNeeds(parts: Parts, dialler: Dialler): Parameters<typeof startDelivery>[0] {

@@ -35,6 +35,8 @@ export interface ExpiringCredential extends LiveCredential {
 
 export interface ChannelNeeds {
   readonly store: Store
+  /** Reads in bounded time, or refuses at once while the store is away; what is kept is not asked for. */
+  readonly ask: <T>(read: () => Promise<T>) => Promise<T>
   readonly source: (name: string) => Source | undefined
   readonly openCredential: (tenant: string, id: string, sealed: Buffer) => Promise<Secret>
   /** A stored credential could not be opened or is not a key any more. */
@@ -60,7 +62,7 @@ export class ChannelBook {
 
   /** Keeps the promise, so that requests that arrive together read once, and so that `#forget` drops a read under way. */
   async #load(id: string): Promise<Channel | undefined> {
-    const loading = this.#read(id)
+    const loading = this.#needs.ask(() => this.#read(id))
     this.#known.set(id, loading)
     try {
       const channel = await loading

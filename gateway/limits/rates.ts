@@ -18,12 +18,16 @@ export interface RateOptions {
   readonly classes: Readonly<Record<string, { readonly points: number; readonly seconds: number }>>
   /** Deliveries a second that one channel takes; 0 for no limit. */
   readonly ingressRate: number
+  /** Deliveries a second that all channels of one tenant take; 0 or nothing for no limit. */
+  readonly tenantRate?: number
   readonly redis: Redis | undefined
   /** Separates gates that share one Redis but not one store. */
   readonly prefix: string
 }
 
 const GO_ON: Taken = { ok: true }
+/** Classes that a setting may leave without a limit. */
+const MAY_BE_UNLIMITED: ReadonlySet<string> = new Set(['ingress', 'tenant'])
 
 export class Rates {
   readonly #limiters = new Map<string, RateLimiterAbstract>()
@@ -32,14 +36,24 @@ export class Rates {
     for (const [name, { points, seconds }] of Object.entries(options.classes)) {
       this.#limiters.set(name, limiter(options, name, points, seconds))
     }
-    const { ingressRate } = options
+    const { ingressRate, tenantRate = 0 } = options
     if (ingressRate > 0) this.#limiters.set('ingress', limiter(options, 'ingress', ingressRate, 1))
+    if (tenantRate > 0) this.#limiters.set('tenant', limiter(options, 'tenant', tenantRate, 1))
+  }
+
+  /**
+   * One delivery: a point of its channel and one of its tenant. The channel is asked first, so that a channel over its
+   * own rate spends nothing that the tenant's other channels could use.
+   */
+  async takeDelivery({ id, tenant }: { readonly id: string; readonly tenant: string }): Promise<Taken> {
+    const ofChannel = await this.take('ingress', id)
+    return ofChannel.ok ? await this.take('tenant', tenant) : ofChannel
   }
 
   /** Takes one point of `key` in `rateClass`. A class that is not in the table is refused. */
   async take(rateClass: string, key: string): Promise<Taken> {
     const found = this.#limiters.get(rateClass)
-    if (found === undefined) return rateClass === 'ingress' ? GO_ON : { ok: false, retryAfterSeconds: 60 }
+    if (found === undefined) return MAY_BE_UNLIMITED.has(rateClass) ? GO_ON : { ok: false, retryAfterSeconds: 60 }
     try {
       await found.consume(key)
       return GO_ON

@@ -29,6 +29,7 @@ const TABLE = {
 
   // The store.
   'store.unavailable': { level: 'error', fields: { fault: 'fault' } },
+  'store.recovered': { level: 'info', fields: { awayMs: 'number' } },
   'store.pruned': { level: 'debug', fields: { table: 'text', rows: 'number' } },
   'store.prune-failed': { level: 'warn', fields: { table: 'text', fault: 'fault' } },
 

@@ -36,6 +36,8 @@ export interface Metrics {
   /** route: the row of `routes.ts`, never the path. */
   readonly adminRequests: Counter<'route' | 'status'>
   readonly storeUnavailable: Counter
+  /** 1 while requests that need the store are refused at once. */
+  readonly storeBreakerOpen: Gauge
   /** check: as `/readyz` names them. 1 when it passes. */
   readonly ready: Gauge<'check'>
   readonly contentType: string
@@ -103,6 +105,11 @@ export function createMetrics(version: string): Metrics {
     ]),
     adminRequests: counter('admin_requests_total', 'Requests to the admin listener', ['route', 'status']),
     storeUnavailable: counter('store_unavailable_total', 'Operations that the store could not do', []),
+    storeBreakerOpen: gauge(
+      'store_breaker_open',
+      'Whether requests that need the store are refused at once',
+      [],
+    ),
     ready: gauge('ready', 'Whether a check of /readyz passes', ['check']),
     contentType: registry.contentType,
     text: () => registry.metrics(),

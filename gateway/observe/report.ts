@@ -5,6 +5,7 @@
 import type { DeliveryReport } from '../delivery/needs.ts'
 import type { RawBodies } from '../ingress/raw.ts'
 import type { ReceiveNeeds } from '../ingress/receive.ts'
+import { StoreUnavailable } from '../store/store.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -15,6 +16,7 @@ export function ingressReport(
   log: Log,
   metrics: Metrics,
   bodies: RawBodies,
+  breaker: { readonly isOpen: boolean },
 ): Pick<ReceiveNeeds, 'report' | 'failed'> {
   return {
     report({ outcome, status, requestId, source = NO_SOURCE, channel, reason, delivery, kind, bytes, ms }) {
@@ -33,6 +35,8 @@ export function ingressReport(
     },
     failed(requestId, channel, fault) {
       metrics.storeUnavailable.inc()
+      // Said once, when it opened; a line for each request refused since would only slow the refusals.
+      if (breaker.isOpen && fault instanceof StoreUnavailable) return
       log.emit('ingress.failed', { requestId, channel, step: 'receive', fault })
     },
   }

@@ -129,6 +129,32 @@ eachEngine('a transaction that has ended takes no more statements', async (engin
   })
 })
 
+eachEngine('a statement that comes while its transaction is being ended is refused too', async (engine) => {
+  await withStore(engine, async (store) => {
+    for (const fails of [true, false]) {
+      const late: Promise<unknown>[] = []
+      // After the body has ended, before the database has answered COMMIT or ROLLBACK.
+      const straggle = (tx: Tx) =>
+        setImmediate(() => {
+          late.push(tx.insertMany('replay_memory', [memory('late, many')]))
+          late.push(tx.db.insertInto('replay_memory').values(memory('late')).execute())
+        })
+      const written = store.write(async (tx) => {
+        straggle(tx)
+        if (fails) throw new Error('the body failed')
+      })
+      await Promise.allSettled([written])
+      await pause(50)
+      const outcomes = await Promise.allSettled(late)
+      assert.deepEqual(
+        outcomes.map(({ status }) => status),
+        ['rejected', 'rejected'],
+      )
+    }
+    assert.deepEqual(await keys(store), [])
+  })
+})
+
 eachEngine('a transaction that hangs is taken back, and the others go on', async (engine) => {
   await withStore(
     engine,

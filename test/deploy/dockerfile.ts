@@ -107,6 +107,11 @@ export function ignoredBy(file: string): (path: string) => boolean {
 
 /** Unlike a shell's, Docker's `*` takes names that begin with a full stop. */
 function patternOf(glob: string): RegExp {
-  const parts = glob.split('**/').map((part) => part.split('*').map(RegExp.escape).join('[^/]*'))
+  const parts = glob.split('**/').map((part) =>
+    part
+      .split('*')
+      .map((text) => RegExp.escape(text))
+      .join('[^/]*'),
+  )
   return new RegExp(`^${parts.join('(?:.*/)?')}$`)
 }
