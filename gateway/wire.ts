@@ -116,6 +116,7 @@ export async function wire(parts: Parts): Promise<Wired> {
   return {
     publicServer: publicServer({
       ingress: (request, response) => ingress.receiver.answer(request, response),
+      waitsToBeAsked: (request, ask) => ingress.bodies.waitsToBeAsked(request, ask),
       ready: async () => Object.values(await gauge.check()).every((state) => state === 'ok'),
     }),
     adminServer: createServer(

@@ -11,7 +11,8 @@ export function canonical(value: Json): string {
   if (typeof value === 'number') return number(value)
   if (typeof value === 'string') return string(value)
   if (value === null || typeof value === 'boolean') return String(value)
-  if (isList(value)) return `[${value.map(canonical).join(',')}]`
+  // Array.from, not map: a hole is a value too, and one that JSON cannot say.
+  if (isList(value)) return `[${Array.from(value, canonical).join(',')}]`
   if (typeof value !== 'object')
     throw new TypeError(`write canonical JSON: a ${typeof value} has no JSON form`)
   const members = Object.keys(value)

@@ -30,6 +30,7 @@ export class RawBodies {
   readonly #limits: RawLimits
   readonly #readings = new Set<Reading>()
   readonly #timer: NodeJS.Timeout
+  readonly #asks = new WeakMap<IncomingMessage, () => void>()
   #held = 0
 
   constructor(limits: RawLimits) {
@@ -43,10 +44,17 @@ export class RawBodies {
     return this.#held
   }
 
+  /** The sender waits to be asked for its body (RFC 9110 section 10.1.1): `ask` is called once the head is not refused. */
+  waitsToBeAsked(request: IncomingMessage, ask: () => void): void {
+    this.#asks.set(request, ask)
+  }
+
   /** Reads a whole body. Whoever gets bytes gives them back with `release` once the answer is out. */
   async read(request: IncomingMessage): Promise<Buffer | RawRefusal> {
     const refusal = this.#refusedByHead(request)
-    return refusal ?? (await this.#collect(request))
+    if (refusal !== undefined) return refusal
+    this.#asks.get(request)?.()
+    return await this.#collect(request)
   }
 
   release(bytes: number): void {

@@ -103,7 +103,8 @@ export class StoreBreaker {
     for (const waiting of this.#waiting) {
       const looks = this.#look - waiting.since
       if (looks <= LOOKS_TO_OPEN) break
-      if (waiting.since >= this.#wellSince) this.#open(new StoreUnavailable('ask the store: no answer in time'))
+      if (waiting.since >= this.#wellSince)
+        this.#open(new StoreUnavailable('ask the store: no answer in time'))
       if (looks <= LOOKS_TO_GIVE_UP) continue
       this.#waiting.delete(waiting)
       waiting.giveUp()

@@ -39,6 +39,25 @@ test('a class that nobody declared is refused; only ingress may be without a lim
   assert.equal(await passed(rates, 'ingress', 'chn_1', 500), 500)
 })
 
+test('a delivery takes a point of its channel and one of its tenant; a channel over its rate spends none of the tenant', async () => {
+  const rates = new Rates({ classes: CLASSES, ingressRate: 4, tenantRate: 6, redis: undefined, prefix: 'x' })
+  const one = async (id: string, tenant: string, tries: number): Promise<number> => {
+    const taken = await Promise.all(Array.from({ length: tries }, () => rates.takeDelivery({ id, tenant })))
+    return taken.filter(({ ok }) => ok).length
+  }
+  assert.equal(await one('chn_1', 'ten_1', 50), 4)
+  assert.equal(await one('chn_2', 'ten_1', 50), 2, 'what the first left of the tenant')
+  assert.equal(await one('chn_3', 'ten_2', 50), 4, 'another tenant has its own')
+  const without = new Rates({
+    classes: CLASSES,
+    ingressRate: 0,
+    tenantRate: 0,
+    redis: undefined,
+    prefix: 'x',
+  })
+  assert.equal(await passed(without, 'tenant', 'ten_1', 500), 500)
+})
+
 test('two gates over one Redis share one limit, and other houses have their own', async (t) => {
   const server = await redisOrSkip(t)
   if (server === undefined) return

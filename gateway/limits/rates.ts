@@ -53,7 +53,8 @@ export class Rates {
   /** Takes one point of `key` in `rateClass`. A class that is not in the table is refused. */
   async take(rateClass: string, key: string): Promise<Taken> {
     const found = this.#limiters.get(rateClass)
-    if (found === undefined) return MAY_BE_UNLIMITED.has(rateClass) ? GO_ON : { ok: false, retryAfterSeconds: 60 }
+    if (found === undefined)
+      return MAY_BE_UNLIMITED.has(rateClass) ? GO_ON : { ok: false, retryAfterSeconds: 60 }
     try {
       await found.consume(key)
       return GO_ON

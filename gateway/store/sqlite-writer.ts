@@ -59,6 +59,8 @@ export class SqliteWriter {
   }
 
   async run(sql: string, params: readonly unknown[] = []): Promise<{ rows: unknown[]; changes: number }> {
+    // A new thread begins with a transaction. The rest of one that died with its thread would be written for good.
+    if (!sql.startsWith('BEGIN')) this.#assertAlive()
     const reply = await this.#send({ op: 'run', sql, params })
     return 'rows' in reply ? reply : { rows: [], changes: 0 }
   }
@@ -71,6 +73,7 @@ export class SqliteWriter {
 
   /** Runs one statement for each row, in order; answers how many rows each changed. Takes the rows over. */
   async many(sql: string, rows: unknown[][]): Promise<Uint8Array> {
+    this.#assertAlive()
     const reply = await this.#send({ op: 'many', sql, ...packRows(rows) })
     return 'inserted' in reply ? reply.inserted : new Uint8Array(rows.length)
   }
@@ -97,6 +100,10 @@ export class SqliteWriter {
     this.#outbox = []
     const handedOver = requests.flatMap((request) => (request.op === 'many' ? [request.bytes] : []))
     if (requests.length > 0) this.#worker?.postMessage(requests, handedOver)
+  }
+
+  #assertAlive(): void {
+    if (this.#worker === undefined) throw new StoreUnavailable('write to the store: the writer thread ended')
   }
 
   #spawn(): Worker {

@@ -32,6 +32,8 @@ const INTEGRITY = 10
 const LEASE_MS = 31_000
 /** Milliseconds without any delivery getting done: longer than a lease and the first retry. */
 const PATIENCE = 45_000
+/** What was acknowledged last is sent once more at the end: it came closest to a crash. */
+const REPEATED = 50
 /** Characters of the gate's log that a failure shows. */
 const TAIL = 4_000
 
@@ -121,15 +123,20 @@ export class Crash {
   }
 
   /**
-   * Lets the gate finish. Leases of dead gates are waited for, or, with `shorten`, ended as if the time had passed; retries
-   * are due at once either way.
+   * Lets the gate finish. Leases of dead gates, and the hold on an app that was killed, are waited for, or, with `shorten`,
+   * ended as if the time had passed; retries are due at once either way.
    */
   async settle({ shorten }: { readonly shorten: boolean }): Promise<void> {
     await this.#ledger.run(`UPDATE dispatch SET due_at = 0 WHERE state = 'pending'`)
-    if (shorten) await this.#ledger.run(`UPDATE dispatch SET lease_until = 0 WHERE state = 'leased'`)
-    else await pause(LEASE_MS)
+    if (shorten) {
+      await this.#ledger.run(`UPDATE dispatch SET lease_until = 0 WHERE state = 'leased'`)
+      await this.#ledger.run('UPDATE subscription SET held_until = 0 WHERE held_until IS NOT NULL')
+    } else await pause(LEASE_MS)
     const gate = await startGate({ data: join(this.#folder, 'data'), env: this.#env })
     this.#gate = gate
+    const before = this.#senders.repeats.length
+    const asked = await this.#senders.repeatSome(gate.publicUrl, REPEATED)
+    assert.equal(this.#senders.repeats.length - before, asked, 'a repeat is answered as the first was')
     await this.#untilAllIsDone(gate)
     assert.equal(await gate.stop(), 0, 'the gate ends well')
     this.#gate = undefined

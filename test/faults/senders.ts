@@ -53,8 +53,16 @@ export class Senders {
     agent.destroy()
   }
 
-  async #sendOne(url: string, agent: Agent): Promise<void> {
-    const id = this.#pick()
+  /** Sends some of what was acknowledged once more, to a gate that stays; answers how many. */
+  async repeatSome(url: string, count: number): Promise<number> {
+    const agent = new Agent({ keepAlive: true })
+    const ids = [...this.acknowledged].slice(-count)
+    await Promise.all(ids.map((id) => this.#sendOne(url, agent, id)))
+    agent.destroy()
+    return ids.length
+  }
+
+  async #sendOne(url: string, agent: Agent, id = this.#pick()): Promise<void> {
     const wasAcknowledged = this.acknowledged.has(id)
     this.#sent++
     const answer = await this.#post(url, agent, id)

@@ -39,7 +39,7 @@ eachEngine('SIGTERM under load: nothing acknowledged is lost, and exit 0', async
     assert.ok(took < STOP_MS, `it took ${took} ms`)
     const witness = new Witness(ledger)
     await witness.look()
-    assert.ok(senders.acknowledged.size > 20, `${senders.acknowledged.size} acknowledged`)
+    assert.ok(senders.acknowledged.size > 0, `${senders.acknowledged.size} acknowledged`)
     for (const id of senders.acknowledged) assert.ok(witness.deliveryOf(house.channel, id), `${id} is lost`)
     assert.deepEqual([...senders.refused.keys()], [], 'it answers well or not at all')
     // What it had pushed it has settled: nothing is left to a lease that must run out, and nothing was pushed twice.
