@@ -6,7 +6,7 @@
 import '../bin/guard.mjs'
 import { randomBytes } from 'node:crypto'
 import { createRequire } from 'node:module'
-import type { Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { append } from './audit/append.ts'
 import { type Config, ConfigProblems, loadConfig } from './config.ts'
@@ -117,6 +117,10 @@ async function stopGate(
 }
 
 function drained(server: Server, drainMs: number): Promise<void> {
+  // A connection that is kept alive under steady traffic is never idle: each answer from now on ends its own.
+  server.prependListener('request', (_, response: ServerResponse) =>
+    response.setHeader('connection', 'close'),
+  )
   return new Promise((resolve) => {
     const cut = setTimeout(() => server.closeAllConnections(), drainMs)
     server.close(() => {

@@ -1,7 +1,7 @@
 /**
  * Rate classes: how often one caller may do one kind of thing. In: a class and who asks. Out: go on, or how long to
  * wait. Refuses over the limit. With Redis the limit is one for all gates; while Redis is away each gate falls back to
- * its own count, which admits at most the limit once for each gate.
+ * its own count, which admits at most the limit once for each gate; in the very window in which Redis goes, once more.
  */
 import type { Redis } from 'ioredis'
 import {
