@@ -56,19 +56,26 @@ export async function prune(
   stopped: () => boolean,
 ): Promise<number> {
   let total = 0
+  let since = 0
   for (;;) {
-    const gone = await pruneBatch(store, table, now)
-    total += gone
-    if (gone < BATCH || stopped()) return total
+    const gone = await pruneBatch(store, table, since, now)
+    total += gone.length
+    if (gone.length < BATCH || stopped()) return total
+    since = Math.max(...gone)
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
   }
 }
 
-async function pruneBatch(store: Store, table: Expiring, now: number): Promise<number> {
+/**
+ * One batch, oldest first; answers when its rows had expired. `since` is where the last batch ended: PostgreSQL keeps
+ * deleted rows in the index until a vacuum, and each batch would walk over those of all before it.
+ */
+async function pruneBatch(store: Store, table: Expiring, since: number, now: number): Promise<number[]> {
   return await store.write(async (tx) => {
-    const result = await sql`DELETE FROM ${sql.table(table)} WHERE key IN (
-      SELECT key FROM ${sql.table(table)} WHERE expires_at < ${now} ORDER BY expires_at LIMIT ${sql.lit(BATCH)}
-    )`.execute(tx.db)
-    return Number(result.numAffectedRows ?? 0n)
+    const result = await sql<{ expires_at: number }>`DELETE FROM ${sql.table(table)} WHERE key IN (
+      SELECT key FROM ${sql.table(table)} WHERE expires_at >= ${since} AND expires_at < ${now}
+      ORDER BY expires_at LIMIT ${sql.lit(BATCH)}
+    ) RETURNING expires_at`.execute(tx.db)
+    return result.rows.map((row) => row.expires_at)
   })
 }

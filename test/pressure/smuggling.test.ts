@@ -12,8 +12,8 @@ import { type Vendor, vendor } from '../ingress/vendors.ts'
 import { chunks, expectations, firstLines, framings, sequences, type Shape } from './shapes.ts'
 import { play, wrong } from './wire.ts'
 
-/** Milliseconds: a head may take ten seconds, and is looked for each two. */
-const HEAD_AT_MOST = 30_000
+/** Milliseconds: a head may take ten seconds, and is looked for each two; by itself Node would look each thirty. */
+const HEAD_AT_MOST = 22_000
 
 test('shapes: framings, first lines, chunks, several on one connection, expectations', async (t) => {
   await withLine(async (house, { path }, from) => {

@@ -87,7 +87,7 @@ async function prove(data: string, engine: Engine, env: Readonly<Record<string, 
 /** As `store/prune.ts` asks. */
 function batch(now: number): string {
   return `DELETE FROM replay_memory WHERE key IN (
-    SELECT key FROM replay_memory WHERE expires_at < ${now} ORDER BY expires_at LIMIT 1000)`
+    SELECT key FROM replay_memory WHERE expires_at >= 1 AND expires_at < ${now} ORDER BY expires_at LIMIT 1000)`
 }
 
 /** The tables and a channel, by a gate that ends again. */
