@@ -4,7 +4,7 @@
  * Refuses what its parts refuse at the start.
  */
 import { randomBytes } from 'node:crypto'
-import { lookup } from 'node:dns/promises'
+import { lookup, Resolver } from 'node:dns/promises'
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { Attachments } from './attachments/open.ts'
@@ -306,7 +306,23 @@ function egressConfig(config: Config) {
   return { except, allowLoopback: config.pushAllowLoopback }
 }
 
+/** On sockets of its own: the system's resolver has two threads for the whole process, and a dead name server holds one. */
+const resolver = new Resolver({ timeout: 2_000, tries: 2 })
+
 async function resolveAll(host: string): Promise<string[]> {
+  if (host.includes('.') && !host.endsWith('.localhost')) {
+    const found = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)])
+    const addresses = found.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
+    if (addresses.length > 0) return addresses
+    // Only a name that DNS says it does not have may stand in the hosts file.
+    if (!found.every(isAbsent)) return []
+  }
   const answers = await lookup(host, { all: true, verbatim: true })
   return answers.map(({ address }) => address)
+}
+
+function isAbsent(answer: PromiseSettledResult<unknown>): boolean {
+  if (answer.status === 'fulfilled') return false
+  // A boundary: what c-ares rejects with has a code.
+  return ['ENOTFOUND', 'ENODATA'].includes((answer.reason as { code?: string }).code ?? '')
 }

@@ -92,7 +92,7 @@ export async function changeChannel(
   id: string,
   asked: z.infer<typeof api.ChannelChange>,
 ): Promise<Channel | AdminRefused> {
-  const row = await findChannel(tx.db, tenant, id)
+  const row = await lockChannel(tx, tenant, id)
   if (row === undefined) return { refused: 'absent', what: 'channel' }
   const changed = await changedRow(needs, tx.db, row, asked)
   if (isRefused(changed)) return changed
@@ -116,6 +116,12 @@ export async function findChannel(db: Database, tenant: string, id: string): Pro
     .where('id', '=', id)
     .where('tenant_id', '=', tenant)
     .executeTakeFirst()
+}
+
+/** Reads the row so that no other change of the channel or its credentials can until this one ends. */
+export async function lockChannel(tx: Tx, tenant: string, id: string): Promise<Row | undefined> {
+  const query = tx.db.updateTable('channel').set((row) => ({ state: row.ref('state') }))
+  return await query.where('id', '=', id).where('tenant_id', '=', tenant).returningAll().executeTakeFirst()
 }
 
 async function changedRow(

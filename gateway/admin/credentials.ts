@@ -39,7 +39,7 @@ export async function createCredential(
   now: number,
   asked: z.infer<typeof api.NewCredential>,
 ): Promise<Made | AdminRefused> {
-  const channel = await channelOf(tx.db, on)
+  const channel = await lockedChannelOf(tx, on)
   if (channel === undefined) return { refused: 'absent', what: 'channel' }
   return await add(needs, tx, channel, now, {
     label: asked.label ?? '',
@@ -78,7 +78,7 @@ export async function rotateCredential(
   now: number,
   asked: z.infer<typeof api.Rotation>,
 ): Promise<z.infer<typeof api.CredentialRotated> | AdminRefused> {
-  const channel = await channelOf(tx.db, on)
+  const channel = await lockedChannelOf(tx, on)
   const old = await findCredential(tx.db, on)
   if (channel === undefined || old === undefined) return { refused: 'absent', what: 'credential' }
   if (old.state !== 'live' || old.expires_at !== null) {
@@ -96,6 +96,7 @@ export async function revokeCredential(
   on: OnChannel & { readonly credential: string },
   now: number,
 ): Promise<Credential | AdminRefused> {
+  await lockedChannelOf(tx, on)
   const row = await findCredential(tx.db, on)
   if (row === undefined) return { refused: 'absent', what: 'credential' }
   await tx.db.updateTable('credential').set({ state: 'revoked' }).where('id', '=', row.id).execute()
@@ -201,6 +202,16 @@ async function countLive(db: Database, channel: ChannelRow, now: number): Promis
     .limit(LIVE_CAP)
     .execute()
   return rows.length
+}
+
+/** Changes of one channel's credentials take turns: their number and what they fit are judged on what is there. */
+async function lockedChannelOf(tx: Tx, on: OnChannel): Promise<ChannelRow | undefined> {
+  const query = tx.db.updateTable('channel').set((row) => ({ state: row.ref('state') }))
+  return await query
+    .where('id', '=', on.channel)
+    .where('tenant_id', '=', on.tenant)
+    .returningAll()
+    .executeTakeFirst()
 }
 
 async function channelOf(db: Database, on: OnChannel): Promise<ChannelRow | undefined> {

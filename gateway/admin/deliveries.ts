@@ -38,10 +38,11 @@ export async function listDeliveries(
   if (ask.channel !== undefined) query = query.where('channel_id', '=', ask.channel)
   const { subscription, state } = ask
   if (subscription !== undefined || state !== undefined) {
-    query = query.where('id', 'in', (is) => {
-      let sent = is.selectFrom('dispatch').select('delivery_id').where('tenant_id', '=', tenant)
+    query = query.where((is) => {
+      let sent = is.selectFrom('dispatch').select('dispatch.id').whereRef('delivery_id', '=', 'inbox.id')
+      sent = sent.where('dispatch.tenant_id', '=', tenant)
       if (subscription !== undefined) sent = sent.where('subscription_id', '=', subscription)
-      return state === undefined ? sent : sent.where('state', '=', state)
+      return is.exists(state === undefined ? sent : sent.where('dispatch.state', '=', state))
     })
   }
   const rows = await query

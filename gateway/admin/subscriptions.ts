@@ -3,6 +3,7 @@
  * the subscription; its signing secret or bearer token once, when it is made. Refuses URLs that the dialler would not
  * dial, channels of other tenants, and a URL where nothing is pushed.
  */
+import { sql } from 'kysely'
 import type { z } from 'zod'
 import * as api from '@gatehouse/contract/api.ts'
 import type { Database, Schema } from '../store/schema.ts'
@@ -18,6 +19,8 @@ const PULL_SCOPES = [api.PULL_SCOPE, 'delivery:body']
 const NOT_HELD = { held_until: null, held_ms: null, held_why: null } as const
 /** What the dispatches of a removed subscription end as. */
 const REMOVED = 'subscription-removed'
+/** Waiting dispatches that removing ends itself: what a person has in view, and a moment of the writer's time. */
+const ENDED_AT_ONCE = 1_000
 
 type Subscription = z.infer<typeof api.Subscription>
 type Row = Schema['subscription']
@@ -113,7 +116,7 @@ export async function changeSubscription(
   id: string,
   asked: z.infer<typeof api.SubscriptionChange>,
 ): Promise<Subscription | AdminRefused> {
-  const row = await findSubscription(tx.db, tenant, id)
+  const row = await lockSubscription(tx, tenant, id)
   if (row === undefined) return { refused: 'absent', what: 'subscription' }
   const problem = await changeProblem(needs, tx.db, row, asked)
   if (problem !== undefined) return problem
@@ -131,6 +134,7 @@ export async function changeSubscription(
     .updateTable('subscription')
     .set({ name, url, inline_body, state, held_until, held_ms, held_why })
     .where('id', '=', id)
+    .where('tenant_id', '=', tenant)
     .execute()
   if (asked.channels !== undefined) {
     await unbind(tx, id)
@@ -142,6 +146,12 @@ export async function changeSubscription(
   return shown(changed, (await channelsOf(tx.db, [row])).get(id) ?? [], now)
 }
 
+/** Reads the row so that no other change can until this one ends: what is written back is then never stale. */
+async function lockSubscription(tx: Tx, tenant: string, id: string): Promise<Row | undefined> {
+  const query = tx.db.updateTable('subscription').set((row) => ({ state: row.ref('state') }))
+  return await query.where('id', '=', id).where('tenant_id', '=', tenant).returningAll().executeTakeFirst()
+}
+
 /** What it had not been handed yet ends as dead, so that the deliveries still show where they went. */
 export async function removeSubscription(
   needs: AdminNeeds,
@@ -150,20 +160,26 @@ export async function removeSubscription(
   id: string,
   now: number,
 ): Promise<z.infer<typeof api.Removed> | AdminRefused> {
-  const row = await findSubscription(tx.db, tenant, id)
+  const row = await lockSubscription(tx, tenant, id)
   if (row === undefined) return { refused: 'absent', what: 'subscription' }
   await unbind(tx, id)
   await needs.revokeTokensOf(tx, id)
-  await tx.db
-    .updateTable('dispatch')
-    .set({ state: 'dead', last_error: REMOVED, lease: null, lease_until: null, finished_at: now })
-    .where('subscription_id', '=', id)
-    .where('tenant_id', '=', tenant)
-    .where('state', 'in', ['pending', 'leased'])
-    .execute()
+  await endWork(tx, id, now)
   await tx.db.deleteFrom('subscription').where('id', '=', id).where('tenant_id', '=', tenant).execute()
   tx.announce('config')
   return { id, removed: true }
+}
+
+/**
+ * Ends what it has in hand and the first of what waits. A backlog of any length is ended by delivery, a batch with each
+ * look, so that removing never holds the writers up. States are literals, or SQLite would not use the partial indexes.
+ */
+async function endWork(tx: Tx, id: string, now: number): Promise<void> {
+  await sql`UPDATE dispatch SET state = 'dead', last_error = ${REMOVED}, lease = NULL, lease_until = NULL,
+    finished_at = ${now} WHERE state = 'leased' AND subscription_id = ${id}`.execute(tx.db)
+  await sql`UPDATE dispatch SET state = 'dead', last_error = ${REMOVED}, finished_at = ${now}
+    WHERE id IN (SELECT id FROM dispatch WHERE subscription_id = ${id} AND state = 'pending'
+      ORDER BY due_at LIMIT ${sql.lit(ENDED_AT_ONCE)})`.execute(tx.db)
 }
 
 function urlProblem(needs: AdminNeeds, mode: Row['mode'], url: string | undefined): AdminRefused | undefined {

@@ -19,9 +19,12 @@ interface Signature extends Format {
 
 /** Bytes looked at for markup: white space, a mark and comments may stand before it. */
 const MARKUP_WINDOW = 1_024
-/** What may stand before the element of a page or drawing. */
+/**
+ * What may stand before the element of a page or drawing. A comment ends at its first `-->` and nowhere else, or a row of
+ * comments could be split in more ways than there is time to try.
+ */
 const MARKUP =
-  /^\uFEFF?\s*(?:<!--[\s\S]*?-->\s*|<\?xml[\s\S]*?\?>\s*)*<(?:!doctype\s+(?:html|svg)|html|head|body|script|svg|iframe|title|meta)\b/i
+  /^\uFEFF?\s*(?:<!--(?:(?!-->)[\s\S])*-->\s*|<\?xml(?:(?!\?>)[\s\S])*\?>\s*)*<(?:!doctype\s+(?:html|svg)|html|head|body|script|svg|iframe|title|meta)\b/i
 
 const SIGNATURES: readonly Signature[] = [
   { family: 'executable', format: 'ELF', bytes: '7f454c46' },

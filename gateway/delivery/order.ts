@@ -52,8 +52,9 @@ export async function freeNext(tx: Tx, ended: readonly Ended[]): Promise<void> {
     ),
   )
   for (const { subscriptionId, orderKey } of turns.values()) {
+    // Not only what is parked: a claim may be parking it right now, and waiting for its lock is how we come after it.
     const freed = await sql`
-      UPDATE dispatch SET due_at = created_at WHERE state = 'pending' AND attempts = 0 AND due_at > created_at
+      UPDATE dispatch SET due_at = created_at WHERE state = 'pending' AND attempts = 0
         AND id = (SELECT min(o.id) FROM dispatch o
           WHERE o.subscription_id = ${subscriptionId} AND o.order_key = ${orderKey} AND o.order_key IS NOT NULL
             AND o.state IN ('pending', 'leased'))`.execute(tx.db)

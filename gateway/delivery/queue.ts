@@ -21,6 +21,8 @@ const PROBE_MS = 20_000
 const LEASES_UNANSWERED = 100
 /** Leases that ran out and are taken back in one transaction. */
 const SWEEP_CAP = 500
+/** Dispatches of removed subscriptions that one look ends. */
+const ORPHANS_CAP = 1_000
 /** Random bytes in the name of a lease. */
 const NAME_BYTES = 16
 /** Subscriptions looked at in one query, each by index; some milliseconds of the reader. */
@@ -111,6 +113,7 @@ export class Queue {
       const rows = await this.#page(this.#turn)
       this.#turn = rows.length < PAGE ? '' : (rows.at(-1)?.id ?? '')
       const now = this.#needs.clock()
+      await this.#endOrphans(rows.filter(({ mode }) => mode === null).map(({ id }) => id))
       const found = rows.flatMap((row) => readyOf(row, now)).filter(wanted)
       if (found.length > 0) return found
       if (this.#turn !== '') continue
@@ -123,6 +126,16 @@ export class Queue {
   async #page(after: string): Promise<WaitingRow[]> {
     const { rows } = await waitingQuery(after).execute(this.#store.read)
     return rows
+  }
+
+  /** Work of subscriptions that are gone: an accept may have bound it while the subscription was being removed. */
+  async #endOrphans(gone: readonly string[]): Promise<void> {
+    if (gone.length === 0) return
+    await this.#store.write(async ({ db }) => {
+      await sql`UPDATE dispatch SET state = 'dead', last_error = 'subscription-removed', finished_at = ${this.#needs.clock()}
+        WHERE id IN (SELECT id FROM dispatch WHERE state = 'pending' AND subscription_id IN (${sql.join(gone)})
+          LIMIT ${sql.lit(ORPHANS_CAP)})`.execute(db)
+    })
   }
 
   async #hasLapsed(): Promise<boolean> {
@@ -222,14 +235,14 @@ export class Queue {
   /** Takes back leases that ran out, so that they are due at once. */
   async #sweep(tx: Tx): Promise<void> {
     const now = this.#needs.clock()
-    const { rows } = await sql<LeasedRow & { mode: Mode }>`
+    const { rows } = await sql<LeasedRow & { mode: Mode | null }>`
       SELECT d.id, d.lease, d.tenant_id, d.delivery_id, d.subscription_id, d.attempts, d.replay, d.order_key, s.mode
-      FROM dispatch d CROSS JOIN subscription s
-      WHERE s.id = d.subscription_id AND d.state = 'leased' AND d.lease_until <= ${now}
+      FROM dispatch d LEFT JOIN subscription s ON s.id = d.subscription_id
+      WHERE d.state = 'leased' AND d.lease_until <= ${now}
       ORDER BY d.lease_until LIMIT ${sql.lit(SWEEP_CAP)} ${skipLocked(this.#store.engine)}`.execute(tx.db)
     const dead = rows.filter((row) => row.mode === 'pull' && row.attempts >= LEASES_UNANSWERED)
     const back = rows.filter((row) => !dead.includes(row))
-    const pushes = back.filter((row) => row.mode === 'push')
+    const pushes = back.filter((row) => row.mode !== 'pull')
     await giveBack(tx.db, pushes, 1)
     await giveBack(
       tx.db,

@@ -51,7 +51,7 @@ export class Replayer {
         let isMoved = false
         for (const job of jobs) {
           if (this.#isClosed) return
-          if (await this.#needs.store.write((tx) => replayBatch(this.#needs, tx, job))) isMoved = true
+          if (await this.#batch(job)) isMoved = true
           await sleep(PAUSE_MS)
         }
         // Another gate has all of them in hand.
@@ -60,6 +60,16 @@ export class Replayer {
     } catch (error) {
       // The next tick goes on where the row says.
       this.#needs.report.troubled('replay', error)
+    }
+  }
+
+  /** A batch that fails must not keep the other jobs from their turn. */
+  async #batch(job: string): Promise<boolean> {
+    try {
+      return await this.#needs.store.write((tx) => replayBatch(this.#needs, tx, job))
+    } catch (error) {
+      this.#needs.report.troubled('replay', error)
+      return false
     }
   }
 

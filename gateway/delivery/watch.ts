@@ -1,7 +1,8 @@
 /**
  * Lets pull apps wait for work without each asking the store. In: subscriptions that wait. Out: a sign when one of them
- * may have work. Refuses to let more wait than its bound: those above it are told at once that there is nothing.
+ * may have work. Refuses to wake more than its bound: those above it look again after a tick.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeliveryReport } from './needs.ts'
 import type { Queue } from './queue.ts'
 
@@ -32,7 +33,11 @@ export class Watch {
 
   /** Resolves when the subscription may have work, when the time is up, or when `signal` says so. Never rejects. */
   wait(subscription: string, ms: number, signal: AbortSignal): Promise<void> {
-    if (this.#closed || signal.aborted || ms <= 0 || this.#count >= WAITING_CAP) return Promise.resolve()
+    if (this.#closed || signal.aborted || ms <= 0) return Promise.resolve()
+    // Not counted and not woken, but never a spin: the caller looks again after a tick.
+    if (this.#count >= WAITING_CAP) {
+      return sleep(Math.min(ms, TICK_MS), undefined, { signal }).catch(() => undefined)
+    }
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, ms)
     const stop = (): void => resolve()

@@ -128,7 +128,7 @@ export class Server<M> {
       case 'change':
         return await this.#change(row, known(call, admitted), asked)
       case 'pull':
-        return await this.#pull(row, known(call, admitted), asked)
+        return await this.#pull(route, row, known(call, admitted), asked)
     }
   }
 
@@ -233,6 +233,7 @@ export class Server<M> {
   }
 
   async #pull(
+    route: string,
     row: Row<M> & { kind: 'pull' },
     call: Known<unknown, unknown, unknown>,
     asked: Asked,
@@ -244,7 +245,8 @@ export class Server<M> {
       row.run(this.#deps.rooms, { ...call, subscriber: { id, tenant }, signal })
     if (row.answer.as === 'events') {
       const items = (signal: AbortSignal) => begin(signal) as AsyncIterable<unknown> // such rows answer one
-      return streamed(asked.context, row.answer, items, isLive, call.signal)
+      const failed = (error: unknown) => this.#deps.failed(route, asked.requestId, error)
+      return streamed(asked.context, row.answer, items, isLive, call.signal, failed)
     }
     const result = await (begin(call.signal) as Promise<unknown>) // and all others a promise
     const waited = this.#deps.clock() - call.now

@@ -14,6 +14,7 @@ export function streamed(
   items: (signal: AbortSignal) => AsyncIterable<unknown>,
   isLive: () => Promise<boolean>,
   ended: AbortSignal,
+  failed: (error: unknown) => void,
 ): Response {
   return streamSSE(context, async (stream) => {
     const gone = new AbortController()
@@ -26,6 +27,9 @@ export function streamed(
         if (item === 'heartbeat') await stream.write(': beat\n\n')
         else await stream.writeSSE({ event: 'delivery', data: answerText(answer, item) })
       }
+    } catch (error) {
+      // Told here: left to the framework it would be printed whole, or sent to the reader.
+      failed(error)
     } finally {
       gone.abort()
     }

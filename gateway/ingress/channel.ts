@@ -6,7 +6,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Secret } from '../secrets/sealed.ts'
 import type { Schema } from '../store/schema.ts'
-import type { Store } from '../store/store.ts'
+import { type Store, StoreUnavailable } from '../store/store.ts'
 import type { Source } from './source.ts'
 import type { LiveCredential } from './verify.ts'
 
@@ -114,6 +114,8 @@ export class ChannelBook {
       const key = source.key(secret.reveal(), settings, row.role)
       return { id: row.id, key, expiresAt: row.expires_at ?? undefined }
     } catch (error) {
+      // The moment is wrong, not the credential: left out, it would stay out for as long as the channel is kept.
+      if (error instanceof StoreUnavailable) throw error
       this.#needs.unreadable(row.channel_id, row.id, error)
       return undefined
     }

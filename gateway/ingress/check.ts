@@ -127,6 +127,7 @@ export function check(record: unknown, nowSeconds = Number.NaN): Verdict {
 function proved(id: Verdict['id'], channel: ProvingChannel, delivery: VerifiedDelivery): Verdict {
   const facts = read(delivery, channel.source, channel.settings)
   if ('malformed' in facts && facts.malformed === 'challenge') return reject(id, 'malformed')
+  if ('malformed' in facts && facts.contradicted === true) return reject(id, 'contradicted')
   const verdict = { id, verdict: 'accept', reason: 'proved' } as const
   if ('malformed' in facts) return verdict
   const { handshake, challenge } = facts

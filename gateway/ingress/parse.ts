@@ -34,9 +34,15 @@ export function parse(body: Buffer, bodies: Source['bodies']): ParsedBody | Malf
   return 'malformed' in parsed && bodies.includes('text') ? { type: 'other' } : parsed
 }
 
-/** Strict JSON: UTF-8 without a mark, nothing around it, within depth and number of members. */
-export function json(body: Buffer): { readonly type: 'json'; readonly value: Json } | Malformed {
-  const crowded = beyondLimits(body)
+/**
+ * Strict JSON: UTF-8 without a mark, nothing around it, within depth and number of members. Who reads a body before it is
+ * proved asks for fewer members: a stranger pays for them with nothing but bytes.
+ */
+export function json(
+  body: Buffer,
+  membersCap: number = MEMBERS_CAP,
+): { readonly type: 'json'; readonly value: Json } | Malformed {
+  const crowded = beyondLimits(body, membersCap)
   if (crowded !== undefined) return { malformed: crowded }
   const text = utf8(body)
   if (text === undefined) return { malformed: 'not-utf-8' }
@@ -73,8 +79,8 @@ function opensAsJson(body: Buffer): boolean {
 }
 
 /** Counts brackets and commas outside strings, so that the parser never meets a body made to exhaust it. */
-function beyondLimits(body: Buffer): 'json-too-deep' | 'json-too-large' | undefined {
-  if (body.length <= MEMBERS_CAP && hasFewOpeners(body)) return undefined
+function beyondLimits(body: Buffer, membersCap: number): 'json-too-deep' | 'json-too-large' | undefined {
+  if (body.length <= membersCap && hasFewOpeners(body)) return undefined
   let depth = 0
   let members = 0
   let inText = false
@@ -88,7 +94,7 @@ function beyondLimits(body: Buffer): 'json-too-deep' | 'json-too-large' | undefi
     } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) depth--
     else if (byte === COMMA) members++
     if (depth > DEPTH_CAP) return 'json-too-deep'
-    if (members > MEMBERS_CAP) return 'json-too-large'
+    if (members > membersCap) return 'json-too-large'
   }
   return undefined
 }

@@ -4,6 +4,7 @@
  * one that comes slower than the floor, and any once the bytes in flight reach their cap.
  */
 import type { IncomingMessage } from 'node:http'
+import { Chunks } from './chunks.ts'
 
 /** The floor is asked each so often: `slowBodyFloor` bytes must have come since the last time. */
 const FLOOR_WINDOW_MS = 10_000
@@ -76,7 +77,7 @@ export class RawBodies {
 
   #collect(request: IncomingMessage): Promise<Buffer | RawRefusal> {
     return new Promise((resolve) => {
-      const chunks: Buffer[] = []
+      const chunks = new Chunks()
       const reading: Reading = { bytes: 0, bytesAtLastLook: undefined, refuse: (refusal) => settle(refusal) }
       const settle = (outcome: Buffer | RawRefusal): void => {
         if (!this.#readings.delete(reading)) return
@@ -89,11 +90,11 @@ export class RawBodies {
         this.#held += chunk.length
         if (reading.bytes > this.#limits.bodyCap) return settle('too-large')
         if (this.#held > this.#limits.inFlightCap) return settle('unavailable')
-        chunks.push(chunk)
+        chunks.add(chunk)
       }
       this.#readings.add(reading)
       request.on('data', take)
-      request.once('end', () => settle(joined(chunks)))
+      request.once('end', () => settle(chunks.joined()))
       request.once('error', () => settle('gone'))
       request.once('close', () => settle('gone'))
     })
@@ -107,9 +108,4 @@ export class RawBodies {
         reading.refuse('slow-body')
     }
   }
-}
-
-function joined(chunks: readonly Buffer[]): Buffer {
-  const [first] = chunks
-  return chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)
 }

@@ -216,6 +216,11 @@ export class Receiver {
     const { source, settings } = channel
     const ref = keyRefOf(channel, raw)
     if (ref !== undefined && 'refused' in ref) return ref
+    if (ref !== undefined) {
+      // Form and time first: what cannot pass must not make us fetch a key.
+      const early = VerifiedDelivery.verify({ source, settings, credentials: [] }, raw, now / 1_000)
+      if (!(early instanceof VerifiedDelivery) && early.refused !== 'no-credential') return early
+    }
     const fetched = ref === undefined ? undefined : await this.#needs.vendorKey(ref, channel.id)
     const credentials = fetched === undefined ? liveAt(channel, now) : [...liveAt(channel, now), fetched]
     return VerifiedDelivery.verify({ source, settings, credentials }, raw, now / 1_000)

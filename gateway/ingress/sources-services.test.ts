@@ -200,7 +200,9 @@ test('one message is known by each of its steps, a repeated name by none', () =>
   const idOf = (form: string, signed: string) => facts('twilio', twilio(form, signed)).deliveryId
   assert.equal(idOf(FORM, FORM_SIGNED), 'SM1:received')
   assert.equal(idOf('MessageSid=SM1&MessageStatus=sent', 'MessageSidSM1MessageStatussent'), 'SM1:sent')
-  assert.equal(idOf('CallSid=CA1&SequenceNumber=2', 'CallSidCA1SequenceNumber2'), 'CA1:2')
+  const progress = 'CallSid=CA1&CallbackSource=call-progress-events&SequenceNumber=2'
+  assert.equal(idOf(progress, 'CallSidCA1CallbackSourcecall-progress-eventsSequenceNumber2'), 'CA1:2')
+  assert.equal(idOf('CallSid=CA1&SequenceNumber=2', 'CallSidCA1SequenceNumber2'), undefined)
   assert.equal(idOf('CallSid=CA1&Digits=1', 'CallSidCA1Digits1'), undefined)
   const doubled = twilio('AccountSid=AC1&AccountSid=AC2', 'AccountSidAC1AccountSidAC2')
   assert.deepEqual(facts('twilio', doubled).workspaces, [])

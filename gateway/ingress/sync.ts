@@ -118,7 +118,11 @@ export class SyncAnswers {
       return decided?.isOurs === true
     }
     const withinMs = Math.max(0, until - clock())
-    const timer = setTimeout(() => void end(neutral, 'late'), withinMs)
+    const timer = setTimeout(() => {
+      // Whoever writes first from here on writes the same: the vendor need not wait for it.
+      said.resolve(neutral)
+      void end(neutral, 'late')
+    }, withinMs)
     call({ tenant, delivery, subscription, lease, withinMs }, async (answer) => {
       if (isOver) return 'late'
       const judged = answer === undefined ? undefined : judgeAnswer(rule, answer)

@@ -48,7 +48,7 @@ export function newId(prefix: Prefix, now: number): string {
 
 /** Below every id made at `time` or later, and above those made before. */
 export function firstIdAt(prefix: Prefix, time: number): string {
-  return prefix + encode(BigInt(Math.trunc(time)), 10)
+  return prefix + encode(BigInt(Math.max(0, Math.trunc(time))), 10)
 }
 
 /** The milliseconds that an id, after its four characters of prefix, begins with. */

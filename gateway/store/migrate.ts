@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { StartRefused } from '../start-refused.ts'
 import { foundation } from './migrations/0001-foundation.ts'
 import { waysOut } from './migrations/0002-ways-out.ts'
+import { filters } from './migrations/0003-filters.ts'
 
 export interface Migration {
   readonly id: number
@@ -15,7 +16,7 @@ export interface Migration {
   readonly statements: readonly string[]
 }
 
-export const MIGRATIONS: readonly Migration[] = [foundation, waysOut]
+export const MIGRATIONS: readonly Migration[] = [foundation, waysOut, filters]
 
 export type Engine = 'sqlite' | 'postgres'
 

@@ -21,6 +21,8 @@ const GROUP = 5
 /** Makes the one live code; any earlier one is void from then on. Show it once: only its hash is kept. */
 export async function makeClaimCode(tx: Tx, random: (bytes: number) => Buffer, now: number): Promise<string> {
   const plain = Array.from(random(CHARACTERS), (byte) => ALPHABET[byte & 31]).join('')
+  // Two gates that start together take turns here, or each would leave a live code.
+  await tx.db.updateTable('audit_head').set({ id: 1 }).where('id', '=', 1).execute()
   await tx.db.deleteFrom('claim_code').where('used_at', 'is', null).execute()
   const row = { hash: hashOf(plain), created_at: now, expires_at: now + GOOD_FOR_MS, used_at: null }
   await tx.db.insertInto('claim_code').values(row).execute()

@@ -21,7 +21,13 @@ eachEngine('expired memory goes by its index, and writes go in between', async (
   const store = await openStore(engine, Date.now)
   try {
     let isDone = false
-    const pruning = prune(store, 'replay_memory', now, () => false).finally(() => (isDone = true))
+    const pruning = prune(
+      store,
+      'replay_memory',
+      now,
+      () => false,
+      () => performance.now(),
+    ).finally(() => (isDone = true))
     const waits: number[] = []
     for (; !isDone; await pause(5)) {
       const began = performance.now()

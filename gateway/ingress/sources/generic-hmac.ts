@@ -82,7 +82,8 @@ export const genericHmac: Source<Settings> = {
   methods: ['POST'],
   contentTypes: undefined,
   bodies: ['json', 'text'],
-  namesWorkspace: 'sometimes',
+  // A bound channel that does not say where the workspace stands could hold nobody to its binding: it refuses.
+  namesWorkspace: 'always',
   bodyCap: BODY_CAP,
   tolerance: undefined,
   retrySpan: RETRY_SPAN,

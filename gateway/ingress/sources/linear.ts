@@ -36,6 +36,9 @@ const KINDS: ReadonlyMap<string, string> = new Map([
   ['AgentSessionEvent', 'interaction'],
 ])
 
+/** Read before it is proved, so fewer than others may have. */
+const MEMBERS_CAP = 20_000
+
 export const linear: Source<Record<string, never>> = {
   name: 'linear',
   title: 'Linear',
@@ -78,7 +81,7 @@ export const linear: Source<Record<string, never>> = {
 /** Unix seconds; Linear writes milliseconds. */
 function timeIn(body: Buffer): number | undefined {
   if (body.length > BODY_CAP) return undefined
-  const parsed = json(body)
+  const parsed = json(body, MEMBERS_CAP)
   const time = 'value' in parsed ? member(parsed.value, TIME) : undefined
   return typeof time === 'number' && Number.isSafeInteger(time) && time > 0 ? time / 1_000 : undefined
 }

@@ -49,7 +49,8 @@ export const shopify: Source<Record<string, never>> = {
     if ('refused' in headers) return headers
     const value = base64Mac(headers[0])
     const [first] = request.body
-    const isWebhook = first === OPEN_OBJECT || first === QUOTE
+    // A visitor can have an app proxy query signed that begins and ends with a quote; it always holds its time.
+    const isWebhook = first === OPEN_OBJECT || (first === QUOTE && !request.body.includes('timestamp='))
     return {
       sentAt: undefined,
       signed: [request.body],

@@ -145,13 +145,20 @@ function form(body: Json): Facts {
     kind: kindOf(body, event, status),
     ...given(
       'deliveryId',
-      event === undefined ? (idOf(message, status) ?? idOf(call, textAt(body, 'SequenceNumber'))) : undefined,
+      event === undefined ? (idOf(message, status) ?? idOf(call, stepOf(body))) : undefined,
     ),
     ...given('event', event ?? status ?? textAt(body, 'CallStatus')),
     ...given('actor', party(textAt(body, 'Author') ?? textAt(body, 'From'), textAt(body, 'ProfileName'))),
     ...given('conversation', party(textAt(body, 'ConversationSid') ?? call ?? textAt(body, 'To'))),
     ...given('text', textAt(body, 'Body') ?? textAt(body, 'SpeechResult') ?? textAt(body, 'Digits')),
   }
+}
+
+/** Only the progress of a call is numbered through: gathers, streams and conferences each count from their own start. */
+function stepOf(body: Json): string | undefined {
+  return textAt(body, 'CallbackSource') === 'call-progress-events'
+    ? textAt(body, 'SequenceNumber')
+    : undefined
 }
 
 /** A message has one sid for its coming and for each step of its going; a call's steps are numbered. */
