@@ -7,7 +7,6 @@ import { canonical } from '@gatehouse/proof/canonical.ts'
 import { chained } from '@gatehouse/proof/chain.ts'
 import type { Schema } from '../store/schema.ts'
 import type { Tx } from '../store/store.ts'
-import { together } from '../store/together.ts'
 import { type AuditEvent, checkedDetails } from './events.ts'
 
 export type { AuditEvent } from './events.ts'
@@ -35,12 +34,9 @@ export async function appendAll(tx: Tx, events: readonly AuditEvent[], now: numb
       hash,
     })
   }
-  const moved = tx.db.updateTable('audit_head').set({ seq, hash }).where('id', '=', 1)
-  const [written] = await together(
-    () => tx.insertMany('audit_entry', rows),
-    () => moved.execute(),
-  )
-  if (!written.every(Boolean)) throw new Error('append to the audit log: a sequence number was taken already')
+  // A number taken already is an error of the database, and takes the transaction back.
+  tx.insertLast('audit_entry', rows)
+  tx.last(tx.db.updateTable('audit_head').set({ seq, hash }).where('id', '=', 1).compile())
   return seq
 }
 

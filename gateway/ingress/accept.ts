@@ -75,6 +75,16 @@ interface Waiting {
   reject(error: unknown): void
 }
 
+/** A name under which a delivery of a batch is remembered. */
+interface Named {
+  readonly key: Buffer
+  readonly of: number
+  readonly waiting: Waiting
+}
+
+/** Thrown to take back a batch of which some was remembered already. */
+const KNOWN = new Error('accept deliveries: some were accepted before')
+
 export class Acceptor {
   readonly #needs: AcceptNeeds
   #waiting: Waiting[] = []
@@ -150,8 +160,7 @@ export class Acceptor {
 
   async #writeTogether(batch: readonly Waiting[]): Promise<void> {
     try {
-      const { store } = this.#needs
-      const fresh = await store.write((tx) => this.#write(tx, batch))
+      const fresh = await this.#write(batch)
       for (const [i, waiting] of batch.entries())
         waiting.resolve({ fresh: fresh[i] === true, id: waiting.row.id })
     } catch (error) {
@@ -159,34 +168,67 @@ export class Acceptor {
     }
   }
 
-  /** The one durable write. Answers, for each of the batch, whether it is new. */
-  async #write(tx: Tx, batch: readonly Waiting[]): Promise<boolean[]> {
+  /** Nearly every batch is all new, and is then written in one go; any other is sorted first. */
+  async #write(batch: readonly Waiting[]): Promise<boolean[]> {
+    const { store } = this.#needs
+    try {
+      return await store.write((tx) => this.#writeAll(tx, batch))
+    } catch (error) {
+      if (error !== KNOWN) throw error
+      return await store.write((tx) => this.#writeNew(tx, batch))
+    }
+  }
+
+  /** Writes the batch as if all of it were new; when some is not, nothing of it is kept. */
+  async #writeAll(tx: Tx, batch: readonly Waiting[]): Promise<boolean[]> {
+    const named = namesOf(batch)
+    const [remembered] = await together(
+      () => insertNames(tx, named),
+      () => this.#keep(tx, batch),
+    )
+    if (!remembered.every(Boolean)) throw KNOWN
+    return batch.map(() => true)
+  }
+
+  /** Writes what is new. Answers, for each of the batch, whether it is. */
+  async #writeNew(tx: Tx, batch: readonly Waiting[]): Promise<boolean[]> {
     const fresh = await remember(tx, batch)
     const taken = batch.filter((_, i) => fresh[i])
-    if (taken.length === 0) return fresh
+    if (taken.length > 0) await this.#keep(tx, taken)
+    return fresh
+  }
+
+  async #keep(tx: Tx, taken: readonly Waiting[]): Promise<void> {
     const [written] = await together(
       () => tx.insertMany('inbox', taken.map(rowOf)),
       () => this.#needs.fanOut(tx, taken.map(fanned), this.#needs.clock()),
       () => this.#needs.append(tx, taken.map(leaf)),
     )
     if (!written.every(Boolean)) throw new Error('accept a delivery: an id was taken already')
-    return fresh
   }
 }
 
 /** Remembers the batch under all its names; answers which deliveries are new: those whose every name was. */
 async function remember(tx: Tx, batch: readonly Waiting[]): Promise<boolean[]> {
-  const named = batch.flatMap((waiting, of) => waiting.keys.map((key) => ({ key, of, waiting })))
-  named.sort((a, b) => Buffer.compare(a.key, b.key) || a.of - b.of)
-  const inserted = await tx.insertMany(
-    'replay_memory',
-    named.map(({ key, waiting }) => ({ key, delivery_id: waiting.row.id, expires_at: waiting.expiresAt })),
-  )
+  const named = namesOf(batch)
+  const inserted = await insertNames(tx, named)
   const fresh = batch.map(() => true)
   for (const [i, { of }] of named.entries()) if (inserted[i] !== true) fresh[of] = false
   const strays = named.filter(({ of }, i) => inserted[i] === true && fresh[of] !== true).map(({ key }) => key)
   if (strays.length > 0) await forgetStrays(tx, batch, fresh, strays)
   return fresh
+}
+
+function namesOf(batch: readonly Waiting[]): Named[] {
+  const named = batch.flatMap((waiting, of) => waiting.keys.map((key) => ({ key, of, waiting })))
+  return named.sort((a, b) => Buffer.compare(a.key, b.key) || a.of - b.of)
+}
+
+function insertNames(tx: Tx, named: readonly Named[]): Promise<boolean[]> {
+  return tx.insertMany(
+    'replay_memory',
+    named.map(({ key, waiting }) => ({ key, delivery_id: waiting.row.id, expires_at: waiting.expiresAt })),
+  )
 }
 
 /**

@@ -3,18 +3,11 @@
  * the server has committed. Refuses with `StoreUnavailable` when the server is away or out of room. A commit whose
  * answer was lost may have happened: the caller is told "unavailable", and the replay memory settles a repeat.
  */
-import {
-  CompiledQuery,
-  type DatabaseConnection,
-  type Driver,
-  Kysely,
-  PostgresDialect,
-  type Transaction,
-} from 'kysely'
+import { CompiledQuery, type DatabaseConnection, type Driver, Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { Announcer, GenerationPoll } from './announcer.ts'
 import { migrate, type MigrationSession } from './migrate.ts'
-import { BULK_TABLES, type BulkTable } from './postgres-bulk.ts'
+import { PostgresTransaction } from './postgres-transaction.ts'
 import type { Schema } from './schema.ts'
 import { type Store, type StoreLimits, StoreUnavailable, type Topic, type Tx } from './store.ts'
 import { withinLimit } from './within-limit.ts'
@@ -53,6 +46,8 @@ export async function openPostgres(
   const pool = new pg.Pool({
     connectionString: options.url,
     max: POOL_SIZE,
+    // Statements that need nothing of each other go out at once.
+    pipeline: true,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: limits.lockMs,
     // The server's own limit cannot end a wait for a server that hangs.
@@ -85,11 +80,13 @@ class PostgresStore implements Store {
   readonly #announcer = new Announcer()
   readonly #poll: GenerationPoll
   readonly #bodyMs: number
+  readonly #pool: pg.Pool
   #listener: pg.Client | undefined
   #closed = false
 
   constructor(pool: pg.Pool, url: string, channel: string, bodyMs: number) {
     this.#bodyMs = bodyMs
+    this.#pool = pool
     this.#url = url
     this.#channel = channel
     this.read = new Kysely<Schema>({ dialect: new ForgivingDialect({ pool }) })
@@ -164,42 +161,43 @@ class PostgresStore implements Store {
     }
   }
 
-  /** A body's failure is told at once: the ROLLBACK after it may have to wait for a server that hangs. */
   async #once<T>(body: (tx: Tx) => Promise<T>): Promise<T> {
-    const failed = Promise.withResolvers<never>()
+    const client = await this.#pool.connect()
+    const transaction = new PostgresTransaction(client)
     const topics = new Set<Topic>()
-    const running = this.read.transaction().execute(async (transaction) => {
-      const open = new OpenTransaction(transaction)
-      const tx: Tx = {
-        db: open.db,
-        insertMany: async (table, rows) => await insertMany(open.still(), table, rows),
-        announce: (topic) => void topics.add(topic),
-      }
-      try {
-        const result = await withinLimit(body(tx), this.#bodyMs)
-        await this.#announceIn(transaction, topics)
-        return result
-      } catch (error) {
-        failed.reject(error)
-        throw error
-      } finally {
-        open.end()
-      }
-    })
-    const result = await Promise.race([running, failed.promise])
+    const tx: Tx = {
+      db: transaction.db,
+      insertMany: (table, rows) => transaction.insertMany(table, rows),
+      insertLast: (table, rows) => transaction.insertLast(table, rows),
+      last: (query) => transaction.last(query),
+      announce: (topic) => void topics.add(topic),
+    }
+    let result: T
+    try {
+      await client.query('BEGIN')
+      result = await withinLimit(body(tx), this.#bodyMs)
+      this.#announceIn(transaction, topics)
+      await transaction.commit()
+    } catch (error) {
+      transaction.end()
+      // Told at once: the ROLLBACK may have to wait for a server that hangs.
+      void takeBack(client)
+      throw error
+    }
+    client.release()
     // The notification comes back a moment later; who asked for a change must find it made at the very next request.
     for (const topic of topics) this.#announcer.tell(topic)
     return result
   }
 
   /** NOTIFY inside the transaction: the server sends it at commit, or never. */
-  async #announceIn(transaction: Transaction<Schema>, topics: ReadonlySet<Topic>): Promise<void> {
+  #announceIn(transaction: PostgresTransaction, topics: ReadonlySet<Topic>): void {
     if (topics.has('config')) {
       const bump = `UPDATE gate SET value = (value::bigint + 1)::text WHERE key = 'config-generation'`
-      await transaction.executeQuery(CompiledQuery.raw(bump))
+      transaction.last(CompiledQuery.raw(bump))
     }
     for (const topic of topics) {
-      await transaction.executeQuery(CompiledQuery.raw('SELECT pg_notify($1, $2)', [this.#channel, topic]))
+      transaction.last(CompiledQuery.raw('SELECT pg_notify($1, $2)', [this.#channel, topic]))
     }
   }
 
@@ -228,57 +226,14 @@ class ForgivingDialect extends PostgresDialect {
   }
 }
 
-/** A transaction that takes no more statements once its body has ended, however long its COMMIT or ROLLBACK takes. */
-class OpenTransaction {
-  readonly db: Transaction<Schema>
-  readonly #transaction: Transaction<Schema>
-  #ended = false
-
-  constructor(transaction: Transaction<Schema>) {
-    this.#transaction = transaction
-    this.db = transaction.withPlugin({
-      transformQuery: ({ node }) => {
-        this.still()
-        return node
-      },
-      transformResult: async ({ result }) => result,
-    })
+/** Gives the connection back, or away when it can no longer be trusted. */
+async function takeBack(client: pg.PoolClient): Promise<void> {
+  try {
+    await client.query('ROLLBACK')
+    client.release()
+  } catch {
+    client.release(true)
   }
-
-  still(): Transaction<Schema> {
-    if (this.#ended) throw new Error('write to the store: the transaction has ended; a query was not awaited')
-    return this.#transaction
-  }
-
-  end(): void {
-    this.#ended = true
-  }
-}
-
-/** One statement for all rows: arrays in, `unnest` on the server, the keys of those that went in back. */
-async function insertMany<T extends keyof Schema>(
-  transaction: Transaction<Schema>,
-  table: T,
-  rows: readonly Schema[T][],
-): Promise<boolean[]> {
-  if (rows.length === 0) return []
-  const shape: BulkTable | undefined = BULK_TABLES[table]
-  if (shape === undefined) throw new Error(`insert many rows: ${table} is not declared in postgres-bulk.ts`)
-  const records = rows as readonly Record<string, unknown>[]
-  const columns = Object.keys(records[0] ?? {})
-  const arrays = columns.map((column) => records.map((record) => record[column]))
-  const unnested = columns.map((column, i) => `$${i + 1}::${shape.columns[column]}[]`).join(', ')
-  const statement =
-    `INSERT INTO ${table} (${columns.join(', ')}) SELECT * FROM unnest(${unnested}) ` +
-    `ON CONFLICT DO NOTHING RETURNING ${shape.key} AS key`
-  const result = await transaction.executeQuery<{ key: unknown }>(CompiledQuery.raw(statement, arrays))
-  const inserted = new Set(result.rows.map((row) => keyText(row.key)))
-  // Of rows with one key only the first went in; deleting it from the set as it is met says so.
-  return records.map((record) => inserted.delete(keyText(record[shape.key])))
-}
-
-function keyText(key: unknown): string {
-  return Buffer.isBuffer(key) ? key.toString('latin1') : String(key)
 }
 
 /** Big integers are times, sizes and counts here, all far below 2^53. */

@@ -3,57 +3,13 @@
  * blobs as Buffers. Refuses a query on a transaction that has ended, so a forgotten `await` cannot write into the next.
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import {
-  type CompiledQuery,
-  type DatabaseConnection,
-  type Driver,
-  Kysely,
-  type QueryResult,
-  SqliteAdapter,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
-} from 'kysely'
+import type { CompiledQuery, Kysely } from 'kysely'
+import { type Execute, kyselyOver } from './kysely-over.ts'
 import type { Schema } from './schema.ts'
 import { sqliteError, type SqliteWriter } from './sqlite-writer.ts'
 
 /** Reads are prepared once; their number is bounded by the program's own queries. */
 const STATEMENT_CAP = 512
-
-type Execute = (sql: string, params: readonly unknown[]) => Promise<{ rows: unknown[]; changes: number }>
-
-/** A Kysely whose every query goes to `execute`. */
-function kyselyOver(execute: Execute, close: () => void = () => {}): Kysely<Schema> {
-  const connection: DatabaseConnection = {
-    async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-      const { rows, changes } = await execute(query.sql, query.parameters)
-      return { rows: rows.map(withBuffers) as R[], numAffectedRows: BigInt(changes) }
-    },
-    streamQuery() {
-      throw new Error('read the store: streaming is not offered, page instead')
-    },
-  }
-  const driver: Driver = {
-    init: async () => {},
-    acquireConnection: async () => connection,
-    beginTransaction: noTransactions,
-    commitTransaction: noTransactions,
-    rollbackTransaction: noTransactions,
-    releaseConnection: async () => {},
-    destroy: async () => close(),
-  }
-  return new Kysely({
-    dialect: {
-      createDriver: () => driver,
-      createAdapter: () => new SqliteAdapter(),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
-      createIntrospector: (db) => new SqliteIntrospector(db),
-    },
-  })
-}
-
-async function noTransactions(): Promise<never> {
-  throw new Error('write to the store: transactions are opened by Store.write only')
-}
 
 /** Reads on this thread: point reads take microseconds; anything longer must be paged. */
 export function sqliteReader(file: string, lockMs: number): Kysely<Schema> {
@@ -67,7 +23,7 @@ export function sqliteReader(file: string, lockMs: number): Kysely<Schema> {
       statement = database.prepare(sql)
       statements.set(sql, statement)
     }
-    return { rows: statement.all(...(params as SQLInputValue[])), changes: 0 }
+    return { rows: statement.all(...(params as SQLInputValue[])).map(withBuffers), changes: 0 }
   }
   const executeOrSay: Execute = async (sql, params) => {
     try {
@@ -76,7 +32,7 @@ export function sqliteReader(file: string, lockMs: number): Kysely<Schema> {
       throw sqliteError(error instanceof Error ? error.message : String(error))
     }
   }
-  return kyselyOver(executeOrSay, () => database.close())
+  return kyselyOver('sqlite', executeOrSay, () => database.close())
 }
 
 /** The database of one transaction; `end()` closes it for good. */
@@ -87,14 +43,19 @@ export function sqliteTransaction(writer: SqliteWriter): SqliteTransaction {
     return writer
   }
   return {
-    db: kyselyOver(async (sql, params) => await open().run(sql, params)),
-    many: async (sql, rows) => await open().many(sql, rows),
+    db: kyselyOver('sqlite', async (sql, params) => {
+      const { rows, changes } = await open().run(sql, params)
+      return { rows: rows.map(withBuffers), changes }
+    }),
+    runLast: async ({ sql, parameters }) => await open().run(sql, parameters, true),
+    many: async (sql, rows, last) => await open().many(sql, rows, last),
     end: () => (ended = true),
   }
 }
 
 export interface SqliteTransaction {
   readonly db: Kysely<Schema>
+  readonly runLast: (query: CompiledQuery) => Promise<unknown>
   readonly many: SqliteWriter['many']
   readonly end: () => void
 }

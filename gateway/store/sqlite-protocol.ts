@@ -7,10 +7,15 @@ import type { PackedRows } from './sqlite-rows.ts'
 /** Takes the write lock at once, so that no transaction finds out later that another was faster. */
 export const BEGIN = 'BEGIN IMMEDIATE'
 
-export type Request =
-  | { readonly id: number; readonly op: 'run'; readonly sql: string; readonly params: readonly unknown[] }
-  | ({ readonly id: number; readonly op: 'many'; readonly sql: string } & PackedRows)
-  | { readonly id: number; readonly op: 'close' }
+export type Request = (Statement | { readonly op: 'close' }) & { readonly id: number }
+
+export type Statement = (
+  | { readonly op: 'run'; readonly sql: string; readonly params: readonly unknown[] }
+  | ({ readonly op: 'many'; readonly sql: string } & PackedRows)
+) & {
+  /** Nobody waits for it: when it fails, the transaction can only be taken back. */
+  readonly last?: boolean
+}
 
 export type Reply =
   | { readonly id: number; readonly rows: unknown[]; readonly changes: number }

@@ -16,6 +16,8 @@ const database = new DatabaseSync((workerData as { file: string }).file)
 for (const pragma of (workerData as { pragmas: string[] }).pragmas) database.exec(pragma)
 const statements = new Map<string, StatementSync>()
 
+/** Why the transaction must not be kept: a statement that nobody waited for failed. */
+let broken: string | undefined
 /** Why the last `BEGIN` failed: what was sent along behind it fails for the same reason. */
 let notBegun = 'no transaction is open'
 
@@ -25,7 +27,9 @@ function answer(request: Request): Reply {
   try {
     return perform(request)
   } catch (error) {
-    return { id: request.id, error: (error as Error).message }
+    const { message } = error as Error
+    if (request.op !== 'close' && request.last === true) broken ??= message
+    return { id: request.id, error: message }
   }
 }
 
@@ -37,6 +41,8 @@ function perform(request: Request): Reply {
   if (request.sql === BEGIN) return begin(request.id)
   // A statement whose transaction was never begun, or was taken back by a full disk, must not stand alone.
   if (!database.isTransaction) throw new Error(notBegun)
+  if (request.sql.startsWith('ROLLBACK')) broken = undefined
+  if (broken !== undefined) throw new Error(broken)
   return request.op === 'run'
     ? run(request.id, request.sql, request.params)
     : many(request.id, request.sql, unpackRows(request))
@@ -45,6 +51,7 @@ function perform(request: Request): Reply {
 function begin(id: number): Reply {
   try {
     notBegun = 'no transaction is open'
+    broken = undefined
     return run(id, BEGIN, [])
   } catch (error) {
     notBegun = (error as Error).message

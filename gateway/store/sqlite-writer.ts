@@ -3,9 +3,10 @@
  * `StoreUnavailable` everything still open when the thread dies; the next statement starts a new one.
  */
 import { Worker } from 'node:worker_threads'
-import { type PackedRows, packRows } from './sqlite-rows.ts'
+import type { Ran } from './kysely-over.ts'
+import { packRows } from './sqlite-rows.ts'
 import { type StoreLimits, StoreUnavailable } from './store.ts'
-import { BEGIN, type Reply, type Request } from './sqlite-protocol.ts'
+import { BEGIN, type Reply, type Request, type Statement } from './sqlite-protocol.ts'
 
 /**
  * 16 KB pages and a checkpoint each 4 MB keep the slowest commits near 5 ms; FULL makes each commit an fsync, so an
@@ -40,10 +41,6 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-type Work =
-  | { op: 'run'; sql: string; params: readonly unknown[] }
-  | ({ op: 'many'; sql: string } & PackedRows)
-
 export class SqliteWriter {
   readonly #file: string
   readonly #pragmas: readonly string[]
@@ -58,10 +55,10 @@ export class SqliteWriter {
     this.#pragmas = pragmas
   }
 
-  async run(sql: string, params: readonly unknown[] = []): Promise<{ rows: unknown[]; changes: number }> {
+  async run(sql: string, params: readonly unknown[] = [], last = false): Promise<Ran> {
     // A new thread begins with a transaction. The rest of one that died with its thread would be written for good.
     if (!sql.startsWith('BEGIN')) this.#assertAlive()
-    const reply = await this.#send({ op: 'run', sql, params })
+    const reply = await this.#send({ op: 'run', sql, params, last })
     return 'rows' in reply ? reply : { rows: [], changes: 0 }
   }
 
@@ -72,9 +69,9 @@ export class SqliteWriter {
   }
 
   /** Runs one statement for each row, in order; answers how many rows each changed. Takes the rows over. */
-  async many(sql: string, rows: unknown[][]): Promise<Uint8Array> {
+  async many(sql: string, rows: unknown[][], last = false): Promise<Uint8Array> {
     this.#assertAlive()
-    const reply = await this.#send({ op: 'many', sql, ...packRows(rows) })
+    const reply = await this.#send({ op: 'many', sql, ...packRows(rows), last })
     return 'inserted' in reply ? reply.inserted : new Uint8Array(rows.length)
   }
 
@@ -86,7 +83,7 @@ export class SqliteWriter {
     await worker.terminate()
   }
 
-  #send(work: Work | { op: 'close' }): Promise<Reply> {
+  #send(work: Statement | { op: 'close' }): Promise<Reply> {
     this.#worker ??= this.#spawn()
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {

@@ -107,14 +107,15 @@ class SqliteStore implements Store {
   async #commitTogether(group: Job[]): Promise<void> {
     const done: Job[] = []
     const [first] = group
+    let last: readonly Promise<unknown>[] = []
     try {
       this.#writer.frame(BEGIN)
       // One alone needs no savepoint, which would copy every page before it is changed.
       if (group.length === 1 && first !== undefined) {
-        await this.#run(first)
+        last = await this.#run(first)
         done.push(first)
       } else for (const job of group) if (await this.#runInSavepoint(job)) done.push(job)
-      await this.#writer.run('COMMIT')
+      await Promise.all([...last, this.#writer.run('COMMIT')])
     } catch (error) {
       await this.#writer.run('ROLLBACK').catch(() => {})
       for (const job of group) job.failed(error)
@@ -128,7 +129,7 @@ class SqliteStore implements Store {
   async #runInSavepoint(job: Job): Promise<boolean> {
     this.#writer.frame('SAVEPOINT job')
     try {
-      await this.#run(job)
+      await Promise.all(await this.#run(job))
       // Leaves together with the next savepoint or the COMMIT; if it could fail, so would they.
       this.#writer.frame('RELEASE job')
       return true
@@ -139,16 +140,26 @@ class SqliteStore implements Store {
     }
   }
 
-  async #run(job: Job): Promise<void> {
-    const { db, many, end } = sqliteTransaction(this.#writer)
+  /** Runs a body; answers what it did not wait for, which must end well before its work is kept. */
+  async #run(job: Job): Promise<readonly Promise<unknown>[]> {
+    const { db, runLast, many, end } = sqliteTransaction(this.#writer)
+    const last: Promise<unknown>[] = []
+    const later = (work: Promise<unknown>): void => {
+      // Awaited later, or not at all when the body fails; either way its failure is nobody else's.
+      work.catch(() => {})
+      last.push(work)
+    }
     const tx: Tx = {
       db,
       insertMany: (table, rows) => insertMany(many, table, rows),
+      insertLast: (table, rows) => later(insertAll(many, table, rows)),
+      last: (query) => later(runLast(query)),
       announce: (topic) => void job.topics.add(topic),
     }
     try {
       await withinLimit(job.run(tx), this.#limits.bodyMs)
       if (job.topics.has('config')) await this.#bumpGeneration()
+      return last
     } finally {
       end()
     }
@@ -176,13 +187,27 @@ async function insertMany<T extends keyof Schema>(
   table: T,
   rows: readonly Schema[T][],
 ): Promise<boolean[]> {
-  const [first] = rows
-  if (first === undefined) return []
-  const columns = Object.keys(first)
-  const marks = columns.map(() => '?').join(', ')
-  const sql = `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${marks}) ON CONFLICT DO NOTHING`
-  const values = rows.map((row) => columns.map((column) => (row as Record<string, unknown>)[column]))
-  return Array.from(await many(sql, values), (changes) => changes > 0)
+  if (rows.length === 0) return []
+  const changes = await many(`${insertInto(table, rows)} ON CONFLICT DO NOTHING`, valuesOf(rows))
+  return Array.from(changes, (changed) => changed > 0)
+}
+
+async function insertAll<T extends keyof Schema>(
+  many: SqliteTransaction['many'],
+  table: T,
+  rows: readonly Schema[T][],
+): Promise<void> {
+  if (rows.length > 0) await many(insertInto(table, rows), valuesOf(rows), true)
+}
+
+function insertInto(table: string, rows: readonly object[]): string {
+  const columns = Object.keys(rows[0] ?? {})
+  return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`
+}
+
+function valuesOf(rows: readonly object[]): unknown[][] {
+  const columns = Object.keys(rows[0] ?? {})
+  return rows.map((row) => columns.map((column) => (row as Record<string, unknown>)[column]))
 }
 
 /** Migrates on a connection of its own; `BEGIN EXCLUSIVE` keeps a second process waiting its turn. */

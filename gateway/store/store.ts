@@ -2,6 +2,7 @@
  * The store as rooms see it: read, write in a transaction, hear of changes. Two engines stand behind it (`sqlite.ts`,
  * `postgres.ts`); a room never asks which.
  */
+import type { CompiledQuery } from 'kysely'
 import type { Database, Schema } from './schema.ts'
 
 /** A transaction: everything in it is durable together or not at all. */
@@ -12,6 +13,13 @@ export interface Tx {
    * Every row has the same columns.
    */
   insertMany<T extends keyof Schema>(table: T, rows: readonly Schema[T][]): Promise<boolean[]>
+  /**
+   * Inserts rows that must all go in, as the last thing a body does but for `last`. The body does not wait: what fails
+   * here fails the commit, which is sent along behind it.
+   */
+  insertLast<T extends keyof Schema>(table: T, rows: readonly Schema[T][]): void
+  /** Runs a statement behind `insertLast`, in the same way. */
+  last(query: CompiledQuery): void
   /** Tells every gateway after the commit, and no one if it never comes. */
   announce(topic: Topic): void
 }

@@ -50,3 +50,28 @@ eachEngine('expired memory goes by its index, and writes go in between', async (
     await store.close()
   }
 })
+
+eachEngine('a batch that took long is followed by smaller ones', async (engine) => {
+  const now = Date.now()
+  await (await openStore(engine, Date.now)).close()
+  await fill(engine, 2_500, now)
+  const store = await openStore(engine, Date.now)
+  try {
+    let asked = 0
+    // Each batch seems to take 30 ms.
+    assert.equal(
+      await prune(
+        store,
+        'replay_memory',
+        now,
+        () => false,
+        () => asked++ * 30,
+      ),
+      2_500,
+    )
+    // 1,000, 500, 250, 125, 62, and then fifties.
+    assert.ok(asked / 2 >= 15, `${asked / 2} batches`)
+  } finally {
+    await store.close()
+  }
+})
