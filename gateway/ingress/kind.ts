@@ -11,6 +11,7 @@ const KINDS: ReadonlySet<string> = new Set([
   'comment',
   'customer',
   'event',
+  'form',
   'incident',
   'installation',
   'interaction',
